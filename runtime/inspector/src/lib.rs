@@ -1,1 +1,7 @@
-//! Being built.
+//! The inspector: one snapshot of a hypervisor host per cycle, from libvirt or from a recording.
+
+pub mod identity;
+pub mod snapshot;
+
+pub use identity::Identity;
+pub use snapshot::{Group, Groups, Instance, Missing, Power, Reading, Snapshot};

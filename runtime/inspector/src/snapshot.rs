@@ -1,0 +1,282 @@
+//! The snapshot: every reading of one host at one moment, taken in bulk before any guest runs.
+//!
+//! Sizes are in bytes and times in nanoseconds. A reading that libvirt did not give is [`Missing`] or `None`, never 0.
+//! The types serialise to JSON, so that a snapshot can be recorded on one host and replayed on another.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::identity::Identity;
+
+/// The groups of readings that a snapshot can hold; what no loaded guest imports is not asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// [`Memory`].
+    Memory,
+    /// [`Cpu`].
+    Cpu,
+    /// [`Disk`]s.
+    Disks,
+    /// [`Vnic`]s.
+    Vnics,
+    /// Perf events.
+    Perf,
+    /// Every field by libvirt's own name.
+    RawStats,
+}
+
+/// A set of [`Group`]s.
+pub type Groups = BTreeSet<Group>;
+
+/// All readings of one host at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The hypervisor's host name.
+    pub host: String,
+    /// The libvirt connection URI that it was read from.
+    pub connection: String,
+    /// Nanoseconds of the host's monotonic clock when the readings were taken.
+    pub taken_at: u64,
+    /// The groups that were asked for.
+    pub groups: Groups,
+    /// One entry per instance, in the order of their UUIDs.
+    pub instances: Vec<Arc<Instance>>,
+}
+
+/// One instance's readings.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Instance {
+    /// What seldom changes: names, owner, flavor, devices, XML.
+    pub identity: Arc<Identity>,
+    /// virDomainState at the time of the snapshot.
+    pub power: Power,
+    /// The snapshot's `taken_at`.
+    pub taken_at: u64,
+    /// Group [`Group::Memory`].
+    pub memory: Reading<Memory>,
+    /// Group [`Group::Cpu`].
+    pub cpu: Reading<Cpu>,
+    /// Group [`Group::Disks`], in the order of the XML.
+    pub disks: Reading<Vec<Disk>>,
+    /// Group [`Group::Vnics`], in the order of the XML.
+    pub vnics: Reading<Vec<Vnic>>,
+    /// Group [`Group::Perf`]: enabled perf events by libvirt's name.
+    pub perf: Reading<Vec<(String, u64)>>,
+    /// Group [`Group::RawStats`]: every field that libvirt's bulk statistics returned, by libvirt's own name.
+    pub raw: Reading<Vec<(String, Field)>>,
+}
+
+/// A reading, or why there is none.
+pub type Reading<T> = Result<T, Missing>;
+
+/// Why a reading is missing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum Missing {
+    /// No loaded guest asked for the group.
+    #[error("not asked for")]
+    NotAsked,
+    /// The instance vanished while it was inspected (libvirt code 42).
+    #[error("the instance vanished")]
+    NotFound,
+    /// The instance is shut off and has no such reading (libvirt code 55).
+    #[error("the instance is shut off")]
+    ShutOff,
+    /// This hypervisor or libvirt does not implement the reading (libvirt codes 3 and 84).
+    #[error("not implemented by this hypervisor")]
+    Unsupported,
+    /// Implemented, but no value at present.
+    #[error("no value at present")]
+    NoData,
+    /// libvirt failed or did not answer in time; the text says how.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// virDomainState.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Power {
+    /// 0: no state.
+    NoState,
+    /// 1: running.
+    Running,
+    /// 2: blocked on a resource.
+    Blocked,
+    /// 3: paused by the user.
+    Paused,
+    /// 4: being shut down.
+    Shutdown,
+    /// 5: shut off.
+    ShutOff,
+    /// 6: crashed.
+    Crashed,
+    /// 7: suspended by the guest's power management.
+    Suspended,
+}
+
+impl Power {
+    /// From libvirt's number; an unknown one is `NoState`.
+    pub fn from_libvirt(state: u32) -> Self {
+        match state {
+            1 => Self::Running,
+            2 => Self::Blocked,
+            3 => Self::Paused,
+            4 => Self::Shutdown,
+            5 => Self::ShutOff,
+            6 => Self::Crashed,
+            7 => Self::Suspended,
+            _ => Self::NoState,
+        }
+    }
+}
+
+/// Memory, in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// `virDomainGetInfo.maxMem`, bulk `balloon.maximum`.
+    pub maximum: u64,
+    /// `balloon.current`: what the balloon leaves the instance now.
+    pub actual: Option<u64>,
+    /// `balloon.available`: what the guest OS sees as its memory.
+    pub available: Option<u64>,
+    /// `balloon.usable`: what the guest OS could use without swapping.
+    pub usable: Option<u64>,
+    /// `balloon.unused`: what the guest OS left free.
+    pub unused: Option<u64>,
+    /// `balloon.rss`: resident memory of the qemu process.
+    pub rss: Option<u64>,
+    /// `balloon.swap_in`.
+    pub swap_in: Option<u64>,
+    /// `balloon.swap_out`.
+    pub swap_out: Option<u64>,
+    /// `balloon.major_fault`: a count.
+    pub major_faults: Option<u64>,
+    /// `balloon.minor_fault`: a count.
+    pub minor_faults: Option<u64>,
+    /// `balloon.disk_caches`.
+    pub disk_caches: Option<u64>,
+    /// `balloon.hugetlb_pgalloc`: a count.
+    pub hugetlb_pgalloc: Option<u64>,
+    /// `balloon.hugetlb_pgfail`: a count.
+    pub hugetlb_pgfail: Option<u64>,
+    /// `balloon.last-update`: seconds since 1970 of the guest's report.
+    pub last_update: Option<u64>,
+}
+
+/// Processors, times in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cpu {
+    /// `vcpu.current`: online vCPUs.
+    pub current: u32,
+    /// `vcpu.maximum`: configured vCPUs.
+    pub maximum: u32,
+    /// `cpu.time`.
+    pub time: Option<u64>,
+    /// `cpu.user`.
+    pub user: Option<u64>,
+    /// `cpu.system`.
+    pub system: Option<u64>,
+    /// One entry per vCPU that libvirt reported.
+    pub vcpus: Vec<Vcpu>,
+}
+
+/// One virtual processor, times in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vcpu {
+    /// The `N` of `vcpu.N.*`.
+    pub number: u32,
+    /// `vcpu.N.state`: virVcpuState (0 offline, 1 running, 2 blocked).
+    pub state: u32,
+    /// `vcpu.N.time`.
+    pub time: Option<u64>,
+    /// `vcpu.N.wait`.
+    pub wait: Option<u64>,
+    /// `vcpu.N.delay`.
+    pub delay: Option<u64>,
+}
+
+/// A disk, sizes in bytes, times in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// The target device (`vda`).
+    pub device: String,
+    /// The source file, device or volume, where there is one.
+    pub source: Option<String>,
+    /// `block.N.rd.reqs`.
+    pub read_requests: Option<u64>,
+    /// `block.N.rd.bytes`.
+    pub read_bytes: Option<u64>,
+    /// `block.N.rd.times`.
+    pub read_time: Option<u64>,
+    /// `block.N.wr.reqs`.
+    pub write_requests: Option<u64>,
+    /// `block.N.wr.bytes`.
+    pub write_bytes: Option<u64>,
+    /// `block.N.wr.times`.
+    pub write_time: Option<u64>,
+    /// `block.N.fl.reqs`.
+    pub flush_requests: Option<u64>,
+    /// `block.N.fl.times`.
+    pub flush_time: Option<u64>,
+    /// `block.N.errors`, where the driver counts them.
+    pub errors: Option<u64>,
+    /// virDomainGetBlockInfo's `capacity`, bulk `block.N.capacity`.
+    pub capacity: Option<u64>,
+    /// virDomainGetBlockInfo's `allocation` (for a running qcow2 file that is bulk `block.N.physical`).
+    pub allocation: Option<u64>,
+    /// virDomainGetBlockInfo's `physical`: the file's size.
+    pub physical: Option<u64>,
+}
+
+/// A virtual network interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vnic {
+    /// The target device on the host (`tap2b0405c7-5a`).
+    pub name: String,
+    /// The MAC address of the XML.
+    pub mac: String,
+    /// `source/@bridge`.
+    pub bridge: Option<String>,
+    /// `filterref/@filter`.
+    pub filterref: Option<String>,
+    /// `virtualport/parameters/@interfaceid`: Neutron's port.
+    pub interface_id: Option<String>,
+    /// `filterref/parameter`: names in lower case.
+    pub parameters: Vec<(String, String)>,
+    /// Bytes received by the instance.
+    pub rx_bytes: u64,
+    /// Packets received.
+    pub rx_packets: u64,
+    /// Errors while receiving.
+    pub rx_errors: u64,
+    /// Packets dropped while receiving.
+    pub rx_drop: u64,
+    /// Bytes sent by the instance.
+    pub tx_bytes: u64,
+    /// Packets sent.
+    pub tx_packets: u64,
+    /// Errors while sending.
+    pub tx_errors: u64,
+    /// Packets dropped while sending.
+    pub tx_drop: u64,
+}
+
+/// A raw field of libvirt's typed parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Field {
+    /// VIR_TYPED_PARAM_UINT, ULLONG.
+    Unsigned(u64),
+    /// VIR_TYPED_PARAM_INT, LLONG.
+    Signed(i64),
+    /// VIR_TYPED_PARAM_DOUBLE.
+    Real(f64),
+    /// VIR_TYPED_PARAM_BOOLEAN.
+    Flag(bool),
+    /// VIR_TYPED_PARAM_STRING.
+    Text(String),
+}

@@ -1,0 +1,1 @@
+//! What a sample must be, so that no consumer chokes on it.
