@@ -1,0 +1,116 @@
+//! What an operator can set about the inspector; every field has a default that suits a nova compute node.
+
+use std::time::Duration;
+
+/// The connection that a nova compute node has.
+pub const DEFAULT_URI: &str = "qemu:///system";
+
+/// A freshly started libvirtd probes qemu's capabilities on the first call, for 4 to 8 seconds, once.
+pub const DEFAULT_OPEN: Duration = Duration::from_secs(10);
+
+/// The calls that no instance can block: tens of milliseconds for a thousand instances, but see [`DEFAULT_OPEN`].
+pub const DEFAULT_SWEEP: Duration = Duration::from_secs(10);
+
+/// A monitor answers in 1 to 5 ms; a qemu that has not answered for a thousand times as long is stuck.
+pub const DEFAULT_CALL: Duration = Duration::from_secs(3);
+
+/// Long enough for a sweep, a thousand monitor reads on three threads and a few stuck instances; short beside the usual
+/// interval of 300 s.
+pub const DEFAULT_SNAPSHOT: Duration = Duration::from_secs(30);
+
+/// The XML cache is dropped on change; this is only the net below that.
+pub const DEFAULT_XML_REFRESH: Duration = Duration::from_secs(600);
+
+/// The first wait after a failed open: a restarting libvirtd is back within a second or two.
+pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
+
+/// The longest wait between two opens: a missing libvirtd costs one attempt a minute.
+pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(60);
+
+/// Seconds between two keepalive probes of an idle connection.
+pub const DEFAULT_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Unanswered probes after which the connection counts as dead: 20 to 25 s with the default interval.
+pub const DEFAULT_KEEPALIVE_COUNT: u32 = 4;
+
+/// The libvirt inspector's settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// libvirt's connection URI; it is opened read-only.
+    pub uri: String,
+    /// How long libvirt may take.
+    pub deadlines: Deadlines,
+    /// The project of instances without nova's metadata (plain libvirt hosts).
+    pub default_project: Option<String>,
+    /// The user of instances without nova's metadata.
+    pub default_user: Option<String>,
+    /// Every instance's XML is read anew at least this often, spread over the second half of the period.
+    pub xml_refresh: Duration,
+    /// The waits between attempts to open the connection.
+    pub reconnect: Reconnect,
+    /// The connection's keepalive; drivers without a daemon ignore it.
+    pub keepalive: Keepalive,
+}
+
+/// How long libvirt may take. Whatever is late goes on in a thread of its own and holds up nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadlines {
+    /// Opening the connection; past it the snapshot fails.
+    pub open: Duration,
+    /// Each call for the whole host, which no instance can block: past it the connection counts as hung, the snapshot fails.
+    pub sweep: Duration,
+    /// The calls for one instance, which its qemu can block: past it the instance is set aside until they return.
+    pub call: Duration,
+    /// The whole snapshot: an instance that was not read by then has no readings in it.
+    pub snapshot: Duration,
+}
+
+/// Waits between attempts to open the connection: they double from `first` to `most`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnect {
+    /// After the first failure.
+    pub first: Duration,
+    /// The longest.
+    pub most: Duration,
+}
+
+/// libvirt's keepalive messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Idle time before a probe is sent, in whole seconds; zero turns keepalive off.
+    pub interval: Duration,
+    /// Unanswered probes after which the connection counts as dead.
+    pub count: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            uri: DEFAULT_URI.to_owned(),
+            deadlines: Deadlines::default(),
+            default_project: None,
+            default_user: None,
+            xml_refresh: DEFAULT_XML_REFRESH,
+            reconnect: Reconnect::default(),
+            keepalive: Keepalive::default(),
+        }
+    }
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self { open: DEFAULT_OPEN, sweep: DEFAULT_SWEEP, call: DEFAULT_CALL, snapshot: DEFAULT_SNAPSHOT }
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self { first: DEFAULT_RECONNECT_FIRST, most: DEFAULT_RECONNECT_MOST }
+    }
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Self { interval: DEFAULT_KEEPALIVE_INTERVAL, count: DEFAULT_KEEPALIVE_COUNT }
+    }
+}
