@@ -1,0 +1,138 @@
+//! What a collector is told: where the samples come from, where they go, and how much of everything there may be.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use sample::signature::Secret;
+
+/// A collector's settings; the `config` crate fills them from YAML.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The exchange that samples are published to: Ceilometer's `control_exchange`.
+    pub exchange: String,
+    /// Notification topics; of each, the queue `<topic>.sample` is consumed (`notifications.sample`).
+    pub topics: Vec<String>,
+    /// The collector era's topic (Juno to Pike), whose queue `<topic>.sample` is consumed as well; none leaves it alone.
+    pub metering_topic: Option<String>,
+    /// How exchange and queues are created where they do not exist. Existing ones are used as they are.
+    pub declare: Declare,
+    /// Messages that the broker hands out ahead of their acknowledgement. Times the size of a message (94 kB for 50
+    /// samples) it bounds the collector's memory; below `commit_samples` / 50 it makes the transactions smaller.
+    pub prefetch: u16,
+    /// A message of more bytes is not read but dead-lettered.
+    pub max_message_bytes: usize,
+    /// The SQLite file; made, with its folder's permission, where it does not exist.
+    pub store: PathBuf,
+    /// What every sample must be signed with; an empty secret accepts every sample (Ceilometer's `telemetry_secret`).
+    pub secret: Secret,
+    /// Where messages and samples go that cannot be stored.
+    pub dead_letter: DeadLetter,
+    /// Samples at which a transaction is committed.
+    pub commit_samples: usize,
+    /// How long the first sample of a transaction waits for others to join it.
+    pub commit_linger: Duration,
+    /// Threads that decode messages and check signatures; 0 takes as many as there are processors, at most [`MAX_DECODERS`].
+    pub decoders: usize,
+}
+
+/// How an exchange or queue is created where it does not exist yet: oslo.messaging's `amqp_durable_queues`,
+/// `amqp_auto_delete` and `rabbit_quorum_queue`, all off by default there and here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Declare {
+    /// Exchange and queues outlive a restart of the broker.
+    pub durable: bool,
+    /// Exchange and queues go with their last user.
+    pub auto_delete: bool,
+    /// Quorum queues, which are durable and so is then the exchange.
+    pub quorum: bool,
+}
+
+/// The queue for what cannot be stored. It is reached through the default exchange, durable, and bounded by dropping its
+/// oldest messages: a flood of forged messages must not fill the broker's disk.
+#[derive(Clone, Debug)]
+pub struct DeadLetter {
+    /// The queue's name.
+    pub queue: String,
+    /// `x-max-length` of the queue when the collector creates it.
+    pub max_messages: u32,
+    /// `x-max-length-bytes` of the queue when the collector creates it.
+    pub max_bytes: u32,
+}
+
+/// The default of [`Settings::exchange`].
+pub const EXCHANGE: &str = "ceilometer";
+/// The default of [`Settings::topics`].
+pub const TOPIC: &str = "notifications";
+/// The default of [`Settings::metering_topic`].
+pub const METERING_TOPIC: &str = "metering";
+/// The default of [`Settings::prefetch`]: two full transactions of messages of 50 samples, about 40 MB.
+pub const PREFETCH: u16 = 400;
+/// The default of [`Settings::max_message_bytes`]: 8,000 samples' worth, where the genuine agent sends 50.
+pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The default of [`DeadLetter::queue`].
+pub const DEAD_LETTER_QUEUE: &str = "nephoscope.dead-letter";
+/// The default of [`DeadLetter::max_messages`].
+pub const DEAD_LETTER_MESSAGES: u32 = 10_000;
+/// The default of [`DeadLetter::max_bytes`].
+pub const DEAD_LETTER_BYTES: u32 = 256 << 20;
+/// The default of [`Settings::commit_samples`]: the cost of a commit (a sync of the disk) is spread over so many.
+pub const COMMIT_SAMPLES: usize = 10_000;
+/// The default of [`Settings::commit_linger`]: what a lone sample waits before it can be queried.
+pub const COMMIT_LINGER: Duration = Duration::from_millis(100);
+/// The most threads that [`Settings::decoders`] = 0 takes; the one writer is the bottleneck beyond.
+pub const MAX_DECODERS: usize = 4;
+
+impl Default for DeadLetter {
+    fn default() -> Self {
+        Self {
+            queue: DEAD_LETTER_QUEUE.to_owned(),
+            max_messages: DEAD_LETTER_MESSAGES,
+            max_bytes: DEAD_LETTER_BYTES,
+        }
+    }
+}
+
+impl Settings {
+    /// The defaults around what has none: the store and the secret.
+    pub fn new(store: impl Into<PathBuf>, secret: Secret) -> Self {
+        Self {
+            exchange: EXCHANGE.to_owned(),
+            topics: vec![TOPIC.to_owned()],
+            metering_topic: Some(METERING_TOPIC.to_owned()),
+            declare: Declare::default(),
+            prefetch: PREFETCH,
+            max_message_bytes: MAX_MESSAGE_BYTES,
+            store: store.into(),
+            secret,
+            dead_letter: DeadLetter::default(),
+            commit_samples: COMMIT_SAMPLES,
+            commit_linger: COMMIT_LINGER,
+            decoders: 0,
+        }
+    }
+
+    /// The queues to consume, each bound to the exchange by its own name.
+    pub fn queues(&self) -> Vec<String> {
+        let mut queues: Vec<String> = Vec::new();
+        for topic in self.topics.iter().chain(&self.metering_topic) {
+            let queue = format!("{topic}.sample");
+            if !queues.contains(&queue) {
+                queues.push(queue);
+            }
+        }
+        queues
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_eras_queues_are_consumed_and_none_twice() {
+        let mut settings = Settings::new("samples.db", Secret::new("s"));
+        assert_eq!(settings.queues(), ["notifications.sample", "metering.sample"]);
+        settings.topics = vec!["metering".into(), "custom".into()];
+        assert_eq!(settings.queues(), ["metering.sample", "custom.sample"]);
+    }
+}
