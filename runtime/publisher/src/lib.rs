@@ -1,1 +1,6 @@
-//! Being built.
+//! Batches of samples to AMQP, files and standard output.
+#![forbid(unsafe_code)]
+
+mod settings;
+
+pub use settings::*;
