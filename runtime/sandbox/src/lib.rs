@@ -1,1 +1,44 @@
-//! Being built.
+//! The sandbox: pollsters as WebAssembly components, under limits.
+//!
+//! ```text
+//!  file ──▶ Guest::load: bounded read ▶ parse + compile ▶ imports against grants ▶ link ▶ meters()
+//!                                                                                      │
+//!  Instance (of a snapshot) ──▶ Session::poll: fresh store ▶ poll() ▶ check samples ◀──┘
+//! ```
+//!
+//! A guest is an attacker. It sees one instance's readings, through host functions that read a finished snapshot and never
+//! wait; the sandbox never talks to libvirt. Whatever a guest does costs that one poll: a trap or a limit ends it, the store
+//! is dropped, and the caller is told which [`Failure`] it was.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`capability`] | what a guest may be granted, and the comparison of imports with grants |
+//! | [`limits`] | every bound, with its default and its reason |
+//! | [`engine`] | wasmtime's settings and the thread that ticks epochs |
+//! | [`guest`] | loading: from a file to a checked, linked, asked guest |
+//! | [`session`] | polling: one guest over the instances of a cycle |
+//! | [`samples`] | what a guest returned, checked |
+//! | [`failure`] | the fixed labels of everything that can go wrong |
+//! | [`state`] | what a guest remembers between polls |
+#![forbid(unsafe_code)]
+
+pub mod capability;
+mod contract;
+pub mod engine;
+pub mod failure;
+pub mod guest;
+mod host;
+pub mod limits;
+mod poll;
+pub mod samples;
+pub mod session;
+pub mod state;
+mod wasi;
+
+pub use capability::Capability;
+pub use engine::Engine;
+pub use failure::{Failure, Refusal, Skip};
+pub use guest::{Guest, Isolation, LoadError, Spec};
+pub use limits::Limits;
+pub use samples::GuestSample;
+pub use session::{Outcome, Session};

@@ -1,0 +1,163 @@
+//! What a guest may be granted: an interface of the contract each.
+//!
+//! A component's type says what it wants to read; the operator's grants say what it may. [`demanded`] reads the first, and
+//! [`Guest::load`](crate::Guest::load) compares the two and then links what was granted and nothing else: two locks.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::str::FromStr;
+
+use inspector::Group;
+use wasmtime::component::Component;
+use wasmtime::component::types::ComponentItem;
+
+use crate::contract::{PACKAGE, VERSION};
+
+/// An interface of the contract that answers calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// Who the instance is.
+    Instance,
+    /// Its memory.
+    Memory,
+    /// Its processors.
+    Cpu,
+    /// Its disks.
+    Disks,
+    /// Its network interfaces.
+    Vnics,
+    /// Its hardware performance events.
+    Perf,
+    /// Every field that libvirt's bulk statistics returned.
+    RawStats,
+    /// Its XML.
+    DomainXml,
+    /// What the guest remembers between polls.
+    State,
+    /// The guest's own settings.
+    Settings,
+    /// Lines in the agent's log.
+    Log,
+}
+
+impl Capability {
+    /// All of them, in the order of the contract's world.
+    pub const ALL: [Self; 11] = [
+        Self::Instance,
+        Self::Memory,
+        Self::Cpu,
+        Self::Disks,
+        Self::Vnics,
+        Self::Perf,
+        Self::RawStats,
+        Self::DomainXml,
+        Self::State,
+        Self::Settings,
+        Self::Log,
+    ];
+
+    /// The interface's name in the contract, which is also the grant's in a pipeline file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Instance => "instance",
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Disks => "disks",
+            Self::Vnics => "vnics",
+            Self::Perf => "perf",
+            Self::RawStats => "raw-stats",
+            Self::DomainXml => "domain-xml",
+            Self::State => "state",
+            Self::Settings => "settings",
+            Self::Log => "log",
+        }
+    }
+
+    /// The group of readings that a snapshot must hold for it.
+    pub const fn group(self) -> Option<Group> {
+        match self {
+            Self::Memory => Some(Group::Memory),
+            Self::Cpu => Some(Group::Cpu),
+            Self::Disks => Some(Group::Disks),
+            Self::Vnics => Some(Group::Vnics),
+            Self::Perf => Some(Group::Perf),
+            Self::RawStats => Some(Group::RawStats),
+            Self::Instance | Self::DomainXml | Self::State | Self::Settings | Self::Log => None,
+        }
+    }
+}
+
+impl fmt::Display for Capability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// No interface of the contract has this name.
+#[derive(Debug, thiserror::Error)]
+#[error("{name:?} is no grant; there are {}", join(Capability::ALL))]
+pub struct UnknownCapability {
+    /// The name as it was given.
+    pub name: String,
+}
+
+impl FromStr for Capability {
+    type Err = UnknownCapability;
+
+    fn from_str(text: &str) -> Result<Self, UnknownCapability> {
+        Self::ALL
+            .into_iter()
+            .find(|capability| capability.as_str() == text)
+            .ok_or_else(|| UnknownCapability { name: text.to_owned() })
+    }
+}
+
+/// Names, with commas between them.
+pub(crate) fn join(capabilities: impl IntoIterator<Item = Capability>) -> String {
+    let names: Vec<_> = capabilities.into_iter().map(Capability::as_str).collect();
+    names.join(", ")
+}
+
+/// What a component imports.
+#[derive(Debug, Default)]
+pub(crate) struct Demand {
+    /// Interfaces of the contract of which it imports at least one function.
+    pub(crate) capabilities: BTreeSet<Capability>,
+    /// Whether it imports anything of WASI.
+    pub(crate) wasi: bool,
+    /// Imports that no Nephoscope has, or not in this version.
+    pub(crate) unknown: Vec<String>,
+}
+
+/// Reads a component's imports. An interface of which only types are used demands nothing.
+pub(crate) fn demanded(component: &Component) -> Demand {
+    let mut demand = Demand::default();
+    let engine = component.engine();
+    for (name, item) in component.component_type().imports(engine) {
+        let ComponentItem::ComponentInstance(interface) = item.ty else {
+            demand.unknown.push(name.to_owned());
+            continue;
+        };
+        let functions =
+            interface.exports(engine).any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)));
+        if name.starts_with("wasi:") {
+            demand.wasi = true;
+            continue;
+        }
+        match of_contract(name) {
+            Some(capability) if functions => drop(demand.capabilities.insert(capability)),
+            Some(_) => {}
+            None if name == format!("{PACKAGE}/types@{VERSION}") => {}
+            None => demand.unknown.push(name.to_owned()),
+        }
+    }
+    demand
+}
+
+fn of_contract(import: &str) -> Option<Capability> {
+    let (interface, version) = import.strip_prefix(PACKAGE)?.strip_prefix('/')?.split_once('@')?;
+    if version != VERSION {
+        return None;
+    }
+    interface.parse().ok()
+}

@@ -1,0 +1,162 @@
+//! wasmtime's settings, and the OS thread that ticks epochs while guests run.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+use crate::limits::{MEMORY_CEILING, STACK_BYTES, TABLE_CEILING};
+
+/// How often the epoch moves while a guest runs: the grain of `limits.cpu`.
+pub(crate) const TICK: Duration = Duration::from_millis(1);
+
+/// Stores that can live at once: a polling thread each, and one for each guest with `isolation: cycle`.
+const STORES: u32 = 100;
+
+/// Core modules in one component: a whole Python is made of some eighty, everything else of a handful.
+const CORE_INSTANCES: u32 = 100;
+
+/// Memory of a slot that is kept for the next poll instead of being returned to the kernel: with `PAGEMAP_SCAN` only the pages that
+/// were written are reset, so keeping more costs nothing.
+const KEEP_SCANNED: usize = 2 * 1024 * 1024;
+/// The same without that ioctl (kernels before 6.7): all of it is cleared each time, so it is as small as a lean guest.
+const KEEP_CLEARED: usize = 128 * 1024;
+
+/// The engine that all guests share. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    activity: Arc<Activity>,
+}
+
+/// How many sessions run; the ticker sleeps while there are none, so that an idle agent wakes nobody.
+#[derive(Default)]
+struct Activity {
+    running: Mutex<Running>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Running {
+    sessions: usize,
+    closed: bool,
+}
+
+/// wasmtime refused the settings, or the ticker's thread could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The settings do not fit this machine.
+    #[error("failed to set wasmtime up")]
+    Settings(#[source] wasmtime::Error),
+    /// No thread for the epochs.
+    #[error("failed to start the thread that ticks epochs")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Engine {
+    /// An engine with the pooling allocator, copy-on-write images and epochs.
+    ///
+    /// # Errors
+    /// [`EngineError`] where the machine lacks address space or threads.
+    pub fn new() -> Result<Self, EngineError> {
+        let wasmtime = pooled().map_err(EngineError::Settings)?;
+        let activity = Arc::new(Activity::default());
+        let ticker = Arc::clone(&activity);
+        let engine = wasmtime.weak();
+        thread::Builder::new()
+            .name("epochs".into())
+            .spawn(move || tick(&engine, &ticker))
+            .map_err(EngineError::Thread)?;
+        Ok(Self { inner: Arc::new(Inner { wasmtime, activity }) })
+    }
+
+    pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.inner.wasmtime
+    }
+
+    /// Keeps the epochs ticking until the guard is dropped.
+    pub(crate) fn run(&self) -> Ticking {
+        let activity = Arc::clone(&self.inner.activity);
+        activity.lock().sessions += 1;
+        activity.changed.notify_one();
+        Ticking(activity)
+    }
+}
+
+impl Activity {
+    // A poisoned lock still holds a sound counter.
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A session that wants epochs.
+pub(crate) struct Ticking(Arc<Activity>);
+
+impl Drop for Ticking {
+    fn drop(&mut self) {
+        self.0.lock().sessions -= 1;
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.activity.lock().closed = true;
+        self.activity.changed.notify_one();
+    }
+}
+
+fn tick(engine: &wasmtime::EngineWeak, activity: &Activity) {
+    loop {
+        let running = activity
+            .changed
+            .wait_while(activity.lock(), |running| running.sessions == 0 && !running.closed)
+            .unwrap_or_else(PoisonError::into_inner);
+        if running.closed {
+            return;
+        }
+        drop(running);
+        thread::sleep(TICK);
+        match engine.upgrade() {
+            Some(engine) => engine.increment_epoch(),
+            None => return,
+        }
+    }
+}
+
+fn pooled() -> wasmtime::Result<wasmtime::Engine> {
+    let scans = PoolingAllocationConfig::is_pagemap_scan_available();
+    let keep = if scans { KEEP_SCANNED } else { KEEP_CLEARED };
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(STORES)
+        .total_core_instances(STORES * CORE_INSTANCES)
+        .total_memories(STORES)
+        .total_tables(STORES * 4)
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(1)
+        .max_tables_per_component(20)
+        .max_memory_size(MEMORY_CEILING)
+        .table_elements(TABLE_CEILING)
+        .max_component_instance_size(4 * 1024 * 1024)
+        .max_core_instance_size(4 * 1024 * 1024)
+        .linear_memory_keep_resident(keep)
+        .table_keep_resident(keep / 2)
+        .pagemap_scan(Enabled::Auto);
+    let mut config = Config::new();
+    config
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .memory_init_cow(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        .wasm_component_model(true)
+        // Nothing here is asynchronous: a poll never waits. Off, it saves a third of a fresh poll.
+        .concurrency_support(false)
+        // A backtrace in a log line tells an operator nothing, and names come from the guest.
+        .wasm_backtrace_max_frames(None);
+    wasmtime::Engine::new(&config)
+}

@@ -1,0 +1,369 @@
+//! Loading: from a file to a guest that is checked, linked and has been asked for its meters.
+//!
+//! Each step refuses by name. Nothing of a refused module runs, but for `meters()`, which runs under the limits as the last step.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use inspector::Groups;
+use sample::{Kind, Meter};
+use wasmtime::component::{Component, HasSelf, Linker};
+
+use crate::capability::{self, Capability};
+use crate::contract::nephoscope::meter as interfaces;
+use crate::contract::{FullPre, PACKAGE, VERSION};
+use crate::engine::Engine;
+use crate::failure::Failure;
+use crate::limits::{self, Limits};
+use crate::poll::Poll;
+use crate::samples::excerpt;
+use crate::session::{self, Session};
+use crate::state::State;
+use crate::wasi;
+
+/// How much one poll shares with the next.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// A fresh instance of the component for every poll: nothing is carried from one tenant's instance to the next.
+    #[default]
+    Poll,
+    /// One instance of the component for a cycle: faster, for guests that the operator trusts.
+    Cycle,
+}
+
+/// What to load, and what it may do.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    /// The guest's name in the pipeline file.
+    pub name: String,
+    /// The component's file.
+    pub module: PathBuf,
+    /// What it may import.
+    pub grants: BTreeSet<Capability>,
+    /// What it may use.
+    pub limits: Limits,
+    /// What `settings.get` answers.
+    pub settings: BTreeMap<String, String>,
+    /// How much one poll shares with the next.
+    pub isolation: Isolation,
+}
+
+/// A loaded guest: ready to poll from any thread.
+pub struct Guest {
+    pub(crate) engine: Engine,
+    pub(crate) profile: Arc<Profile>,
+    pub(crate) component: FullPre<Poll>,
+    capabilities: BTreeSet<Capability>,
+}
+
+/// What a guest's stores share.
+pub(crate) struct Profile {
+    pub(crate) name: String,
+    pub(crate) limits: Limits,
+    pub(crate) isolation: Isolation,
+    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) meters: Vec<Meter>,
+    pub(crate) state: Arc<State>,
+    pub(crate) wasi: bool,
+    /// Log lines that were cut off, all polls together.
+    pub(crate) log_cut: AtomicU64,
+}
+
+/// Why a guest is not loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("failed to read the module {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The file is larger than [`limits::MODULE_BYTES`].
+    #[error("the module {} is larger than {} MiB", path.display(), limits::MODULE_BYTES / 1024 / 1024)]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// No WebAssembly component: a core module, a text, a truncated file.
+    #[error("{} is no WebAssembly component{hint}", path.display())]
+    NotAComponent {
+        /// The file.
+        path: PathBuf,
+        /// What it looks like instead.
+        hint: &'static str,
+        /// What wasmtime says.
+        #[source]
+        source: wasmtime::Error,
+    },
+    /// It imports what no Nephoscope offers, or another version of the contract.
+    #[error(
+        "guest {guest} imports {}, which this runtime does not offer: it has {PACKAGE}@{VERSION} and WASI 0.2",
+        imports.join(", ")
+    )]
+    UnknownImports {
+        /// The guest.
+        guest: String,
+        /// The imports.
+        imports: Vec<String>,
+    },
+    /// It imports what it was not granted.
+    #[error(
+        "guest {guest} imports {}, but its grants are {}: add to `grants` what it may read, or use another module",
+        capability::join(missing.iter().copied()),
+        if granted.is_empty() { "none".to_owned() } else { capability::join(granted.iter().copied()) }
+    )]
+    NotGranted {
+        /// The guest.
+        guest: String,
+        /// What it wants beyond its grants.
+        missing: BTreeSet<Capability>,
+        /// What it was granted.
+        granted: BTreeSet<Capability>,
+    },
+    /// It does not fit the contract: no `pollster`, or functions of other types.
+    #[error("guest {guest} does not fit the contract {PACKAGE}@{VERSION}")]
+    Contract {
+        /// The guest.
+        guest: String,
+        /// What wasmtime says.
+        #[source]
+        source: wasmtime::Error,
+    },
+    /// `meters()` or the start-up of the component failed.
+    #[error("guest {guest} failed while it was asked for its meters: {failure}")]
+    Meters {
+        /// The guest.
+        guest: String,
+        /// How.
+        failure: Failure,
+    },
+    /// A declared meter cannot be used.
+    #[error("guest {guest} declares {fault}")]
+    Declaration {
+        /// The guest.
+        guest: String,
+        /// Which, and what is wrong with it.
+        fault: String,
+    },
+}
+
+impl Guest {
+    /// Reads, compiles, checks and links a component, and asks it for its meters.
+    ///
+    /// # Errors
+    /// [`LoadError`] names the guest or the file and what would be right.
+    pub fn load(engine: &Engine, spec: Spec, state: Arc<State>) -> Result<Self, LoadError> {
+        let component = compile(engine, &spec.module)?;
+        let demand = capability::demanded(&component);
+        let guest = || spec.name.clone();
+        if !demand.unknown.is_empty() {
+            return Err(LoadError::UnknownImports { guest: guest(), imports: demand.unknown });
+        }
+        let missing: BTreeSet<_> = demand.capabilities.difference(&spec.grants).copied().collect();
+        if !missing.is_empty() {
+            return Err(LoadError::NotGranted { guest: guest(), missing, granted: spec.grants });
+        }
+        let linker = link(engine, &spec.grants, demand.wasi)
+            .map_err(|source| LoadError::Contract { guest: guest(), source })?;
+        let component = linker
+            .instantiate_pre(&component)
+            .and_then(FullPre::new)
+            .map_err(|source| LoadError::Contract { guest: guest(), source })?;
+
+        let mut profile = Profile {
+            name: spec.name,
+            limits: spec.limits,
+            isolation: spec.isolation,
+            settings: spec.settings,
+            meters: Vec::new(),
+            state,
+            wasi: demand.wasi,
+            log_cut: AtomicU64::new(0),
+        };
+        // The asking store has a profile of its own, without meters.
+        let asking = Arc::new(profile.asking());
+        profile.meters = session::ask_meters(engine, &component, &asking)
+            .map_err(|failure| LoadError::Meters { guest: profile.name.clone(), failure })
+            .and_then(|meters| declared(meters, &profile.name))?;
+        Ok(Self {
+            engine: engine.clone(),
+            profile: Arc::new(profile),
+            component,
+            capabilities: demand.capabilities,
+        })
+    }
+
+    /// The guest's name in the pipeline file.
+    pub fn name(&self) -> &str {
+        &self.profile.name
+    }
+
+    /// The meters that it declared; at least one, each name once.
+    pub fn meters(&self) -> &[Meter] {
+        &self.profile.meters
+    }
+
+    /// What it imports, all of it granted.
+    pub fn capabilities(&self) -> &BTreeSet<Capability> {
+        &self.capabilities
+    }
+
+    /// The groups of readings that it imports.
+    pub fn groups(&self) -> Groups {
+        self.capabilities.iter().filter_map(|capability| capability.group()).collect()
+    }
+
+    /// Its limits.
+    pub fn limits(&self) -> &Limits {
+        &self.profile.limits
+    }
+
+    /// What it remembers between polls.
+    pub fn state(&self) -> &Arc<State> {
+        &self.profile.state
+    }
+
+    /// Log lines that were cut off since it was loaded.
+    pub fn log_lines_cut(&self) -> u64 {
+        self.profile.log_cut.load(Ordering::Relaxed)
+    }
+
+    /// Starts polling, for one cycle and on one thread.
+    pub fn session(&self) -> Session<'_> {
+        Session::new(self)
+    }
+}
+
+impl Profile {
+    fn asking(&self) -> Self {
+        Self {
+            name: self.name.clone(),
+            limits: self.limits.clone(),
+            isolation: self.isolation,
+            settings: self.settings.clone(),
+            meters: Vec::new(),
+            state: Arc::clone(&self.state),
+            wasi: self.wasi,
+            log_cut: AtomicU64::new(0),
+        }
+    }
+
+    /// Time for start-up and `meters()`.
+    pub(crate) fn load_cpu(&self) -> Duration {
+        self.limits.cpu * limits::LOAD_FACTOR
+    }
+}
+
+fn compile(engine: &Engine, path: &Path) -> Result<Component, LoadError> {
+    let read = |source| LoadError::Read { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    // One byte more than allowed tells a file that is too large, however it grows while it is read.
+    File::open(path)
+        .and_then(|file| file.take(limits::MODULE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(read)?;
+    if bytes.len() as u64 > limits::MODULE_BYTES {
+        return Err(LoadError::TooLarge { path: path.to_owned() });
+    }
+    Component::from_binary(engine.wasmtime(), &bytes).map_err(|source| LoadError::NotAComponent {
+        path: path.to_owned(),
+        hint: hint(&bytes),
+        source,
+    })
+}
+
+/// What a file that does not load looks like.
+fn hint(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
+            ": it is a core module; make a component of it (`wasm-tools component new`)"
+        }
+        [b'\0', b'a', b's', b'm', ..] => ": it is damaged, or of a WebAssembly newer than this runtime",
+        [] => ": it is empty",
+        _ => ": it does not begin as WebAssembly does",
+    }
+}
+
+/// Links what was granted, and WASI where it is wanted; nothing else is there to call.
+fn link(engine: &Engine, grants: &BTreeSet<Capability>, wants_wasi: bool) -> wasmtime::Result<Linker<Poll>> {
+    let mut linker = Linker::<Poll>::new(engine.wasmtime());
+    interfaces::types::add_to_linker::<_, HasSelf<Poll>>(&mut linker, |poll| poll)?;
+    macro_rules! link {
+        ($interface:ident) => {
+            interfaces::$interface::add_to_linker::<_, HasSelf<Poll>>(&mut linker, |poll| poll)?
+        };
+    }
+    for capability in grants {
+        match capability {
+            Capability::Instance => link!(instance),
+            Capability::Memory => link!(memory),
+            Capability::Cpu => link!(cpu),
+            Capability::Disks => link!(disks),
+            Capability::Vnics => link!(vnics),
+            Capability::Perf => link!(perf),
+            Capability::RawStats => link!(raw_stats),
+            Capability::DomainXml => link!(domain_xml),
+            Capability::State => link!(state),
+            Capability::Settings => link!(settings),
+            Capability::Log => link!(log),
+        }
+    }
+    if wants_wasi {
+        wasi::link(&mut linker)?;
+    }
+    Ok(linker)
+}
+
+/// Checks the declared meters.
+fn declared(meters: Vec<interfaces::types::Meter>, guest: &str) -> Result<Vec<Meter>, LoadError> {
+    let fault = |fault: String| LoadError::Declaration { guest: guest.to_owned(), fault };
+    if meters.is_empty() {
+        return Err(fault("no meter".into()));
+    }
+    if meters.len() > limits::METERS {
+        return Err(fault(format!("{} meters, more than {}", meters.len(), limits::METERS)));
+    }
+    let mut names = BTreeSet::new();
+    let mut checked = Vec::with_capacity(meters.len());
+    for meter in meters {
+        let name = excerpt(&meter.name);
+        let odd = |char: char| char.is_control() || char.is_whitespace();
+        if meter.name.is_empty() || meter.name.len() > limits::NAME_BYTES || meter.name.contains(odd) {
+            return Err(fault(format!(
+                "a meter named {name:?}: a name is 1 to {} bytes without white space and control characters",
+                limits::NAME_BYTES
+            )));
+        }
+        if meter.unit.len() > limits::TEXT_BYTES
+            || meter.description.len() > limits::TEXT_BYTES
+            || meter.unit.contains(char::is_control)
+        {
+            return Err(fault(format!(
+                "{name:?} with a unit or description of more than {} bytes or with control characters",
+                limits::TEXT_BYTES
+            )));
+        }
+        if !names.insert(meter.name.clone()) {
+            return Err(fault(format!("the meter {name:?} twice")));
+        }
+        checked.push(Meter {
+            name: meter.name,
+            kind: match meter.kind {
+                interfaces::types::Kind::Gauge => Kind::Gauge,
+                interfaces::types::Kind::Delta => Kind::Delta,
+                interfaces::types::Kind::Cumulative => Kind::Cumulative,
+            },
+            unit: meter.unit,
+            description: meter.description,
+        });
+    }
+    Ok(checked)
+}

@@ -1,0 +1,72 @@
+//! Every bound on a guest, with its default and its reason.
+
+use std::time::Duration;
+
+/// What one guest may use, per poll unless a line says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Linear memory in bytes, all memories of the component together. A meter in Rust or C needs a fraction of one MiB, an
+    /// interpreter (Python, JavaScript) ten to fifty.
+    pub memory: usize,
+    /// Elements of all tables together; interpreters have some 20,000 functions.
+    pub table: usize,
+    /// Time that the polling thread may spend computing. A poll takes microseconds, in Python a millisecond or two.
+    pub cpu: Duration,
+    /// Samples that one poll may return. The largest honest poll has a few for each of an instance's disks.
+    pub samples: usize,
+    /// Bytes of all texts in the samples of one poll.
+    pub sample_bytes: usize,
+    /// Bytes that the host copies out of the guest in one call.
+    pub host_bytes: usize,
+    /// Bytes of log lines, those on WASI's stdout and stderr included; what goes beyond is cut off and said so once.
+    pub log_bytes: usize,
+    /// Bytes of keys and values that it may remember per instance.
+    pub state_bytes: usize,
+    /// Polls that may fail in one cycle before the guest is set aside until the next: an endless loop on every instance of a
+    /// large host must not eat the cycle.
+    pub failures_per_cycle: u32,
+}
+
+/// A module file larger than this is not read: the largest known guest, a whole Python, has 18 MiB.
+pub const MODULE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Meters that one guest may declare: all of Ceilometer's compute agent are 36.
+pub const METERS: usize = 256;
+
+/// Bytes of a meter's name, the length that Ceilometer's stores give it.
+pub const NAME_BYTES: usize = 255;
+
+/// Bytes of a meter's unit and of a description.
+pub const TEXT_BYTES: usize = 1024;
+
+/// Start-up and `meters()` run once per load and may take this many times the `cpu` of a poll: an interpreter starts slowly.
+pub const LOAD_FACTOR: u32 = 20;
+
+/// Wall-clock time that a poll may take, as a multiple of `cpu`: where the host is overloaded the guest is not to blame, but a
+/// cycle cannot wait for ever either.
+pub const WALL_FACTOR: u32 = 10;
+
+/// The stack of guest code; far below the 2 MiB that Rust gives a thread, which the host's own frames share.
+pub const STACK_BYTES: usize = 512 * 1024;
+
+/// What `memory` can be set to at most: the size of a slot of the pool.
+pub const MEMORY_CEILING: usize = 256 * 1024 * 1024;
+
+/// What `table` can be set to at most: the size of a slot of the pool.
+pub const TABLE_CEILING: usize = 40_000;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 * 1024 * 1024,
+            table: 20_000,
+            cpu: Duration::from_millis(50),
+            samples: 1_000,
+            sample_bytes: 256 * 1024,
+            host_bytes: 1024 * 1024,
+            log_bytes: 16 * 1024,
+            state_bytes: 64 * 1024,
+            failures_per_cycle: 5,
+        }
+    }
+}

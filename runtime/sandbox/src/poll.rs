@@ -1,0 +1,145 @@
+//! What a store holds while a guest runs: the instance that is polled, and what the guest has used of its limits.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
+
+use inspector::Instance;
+use rustix::time::{ClockId, clock_gettime};
+use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
+
+use crate::engine::TICK;
+use crate::failure::Failure;
+use crate::guest::Profile;
+use crate::limits::WALL_FACTOR;
+use crate::state::Entries;
+use crate::wasi::ClosedWasi;
+
+/// The data of a guest's store.
+pub(crate) struct Poll {
+    pub(crate) profile: Arc<Profile>,
+    /// The instance that is polled; none outside `poll`.
+    pub(crate) instance: Option<Arc<Instance>>,
+    /// State entries of that instance, read at the first use; written back if the poll succeeds.
+    pub(crate) entries: Option<Entries>,
+    /// Bytes of log lines that are left.
+    pub(crate) log_left: usize,
+    /// The limit that the guest ran into, where it was one of ours: wasmtime reports it as some trap.
+    pub(crate) hit: Option<Failure>,
+    pub(crate) wasi: Option<Box<ClosedWasi>>,
+    memory: usize,
+    table: usize,
+    allowance: Allowance,
+}
+
+/// Time to compute.
+#[derive(Clone, Copy)]
+struct Allowance {
+    cpu: Duration,
+    started: Clock,
+    cpu_started: Duration,
+}
+
+impl Poll {
+    pub(crate) fn new(profile: Arc<Profile>, cpu: Duration) -> Self {
+        let wasi = profile.wasi.then(|| Box::new(ClosedWasi::new(profile.limits.log_bytes)));
+        Self {
+            log_left: profile.limits.log_bytes,
+            profile,
+            instance: None,
+            entries: None,
+            hit: None,
+            wasi,
+            memory: 0,
+            table: 0,
+            allowance: Allowance::new(cpu),
+        }
+    }
+
+    /// Starts a poll of this instance: budgets are full again.
+    pub(crate) fn begin(&mut self, instance: &Arc<Instance>, cpu: Duration) {
+        self.instance = Some(Arc::clone(instance));
+        self.entries = None;
+        self.log_left = self.profile.limits.log_bytes;
+        self.allowance = Allowance::new(cpu);
+    }
+
+    /// The instance that is polled.
+    ///
+    /// # Errors
+    /// Outside `poll` there is none, and the guest traps.
+    pub(crate) fn instance(&mut self) -> wasmtime::Result<&Arc<Instance>> {
+        match self.instance {
+            Some(ref instance) => Ok(instance),
+            None => {
+                self.hit = Some(Failure::OutsidePoll);
+                Err(wasmtime::Error::msg("readings can be had inside poll only"))
+            }
+        }
+    }
+}
+
+impl Allowance {
+    fn new(cpu: Duration) -> Self {
+        Self { cpu, started: Clock::now(), cpu_started: thread_cpu() }
+    }
+}
+
+/// Epochs until the first look at the clocks.
+pub(crate) fn ticks(time: Duration) -> u64 {
+    let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
+    u64::try_from(ticks).unwrap_or(u64::MAX / 2).max(1)
+}
+
+/// Called when the epochs have run out: the guest goes on while it has computed for less than its limit, for the host may have
+/// given the thread's time to others.
+pub(crate) fn epoch_deadline(mut store: StoreContextMut<'_, Poll>) -> wasmtime::Result<UpdateDeadline> {
+    let poll = store.data_mut();
+    let Allowance { cpu, started, cpu_started } = poll.allowance;
+    let used = thread_cpu().saturating_sub(cpu_started);
+    if used >= cpu || started.elapsed() >= cpu * WALL_FACTOR {
+        poll.hit = Some(Failure::CpuTime);
+        return Ok(UpdateDeadline::Interrupt);
+    }
+    Ok(UpdateDeadline::Continue(ticks(cpu - used)))
+}
+
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Refuses growth beyond the limits and remembers which it was. The guest sees -1 and may go on with what it has; if it dies
+/// of it, the poll is reported under the limit's name.
+impl ResourceLimiter for Poll {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.memory.saturating_add(desired.saturating_sub(current));
+        let allowed = total <= self.profile.limits.memory;
+        if allowed {
+            self.memory = total;
+        } else {
+            self.hit = Some(Failure::Memory);
+        }
+        Ok(allowed)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        let total = self.table.saturating_add(desired.saturating_sub(current));
+        let allowed = total <= self.profile.limits.table;
+        if allowed {
+            self.table = total;
+        } else {
+            self.hit = Some(Failure::Table);
+        }
+        Ok(allowed)
+    }
+}

@@ -1,0 +1,182 @@
+//! What a guest returned, checked: declared meters, finite volumes, resources of the polled instance, bounded sizes.
+
+use inspector::Instance;
+use sample::Volume;
+use serde_json::{Map, Number, Value};
+
+use crate::contract::nephoscope::meter::types;
+use crate::failure::{Failure, Refusal};
+use crate::guest::Profile;
+
+/// A sample as a guest may report it; the agent adds what is the same for all samples of the poll.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GuestSample {
+    /// The position of its meter in [`Guest::meters`](crate::Guest::meters).
+    pub meter: usize,
+    /// Finite.
+    pub volume: Volume,
+    /// The instance's UUID, or an id that contains it, or a filterref of one of its vnics.
+    pub resource_id: String,
+    /// Keys to add to the instance's resource metadata; dotted keys are nested objects already.
+    pub metadata: Map<String, Value>,
+}
+
+/// Checks the samples of one poll. Those that are refused are left out and named; going over a size ends the poll.
+pub(crate) fn check(
+    samples: Vec<types::Sample>,
+    profile: &Profile,
+    instance: &Instance,
+) -> Result<(Vec<GuestSample>, Vec<Refusal>), Failure> {
+    if samples.len() > profile.limits.samples {
+        return Err(Failure::Samples);
+    }
+    if samples.iter().map(bytes).sum::<usize>() > profile.limits.sample_bytes {
+        return Err(Failure::SampleBytes);
+    }
+    let mut good = Vec::with_capacity(samples.len());
+    let mut refused = Vec::new();
+    for sample in samples {
+        match read(sample, profile, instance) {
+            Ok(sample) => good.push(sample),
+            Err(refusal) => refused.push(refusal),
+        }
+    }
+    Ok((good, refused))
+}
+
+fn bytes(sample: &types::Sample) -> usize {
+    let metadata = sample.metadata.iter().map(|(key, value)| match value {
+        types::Value::Text(text) => key.len() + text.len(),
+        _ => key.len() + size_of::<f64>(),
+    });
+    sample.meter.len() + sample.resource_id.as_ref().map_or(0, String::len) + metadata.sum::<usize>()
+}
+
+fn read(sample: types::Sample, profile: &Profile, instance: &Instance) -> Result<GuestSample, Refusal> {
+    let Some(meter) = profile.meters.iter().position(|meter| meter.name == sample.meter) else {
+        return Err(Refusal::UndeclaredMeter(excerpt(&sample.meter)));
+    };
+    let volume = match sample.volume {
+        types::Volume::Count(count) => Volume::Count(count),
+        types::Volume::Signed(number) => Volume::Signed(number),
+        types::Volume::Real(number) if number.is_finite() => Volume::Real(number),
+        types::Volume::Real(_) => return Err(Refusal::NotFinite(sample.meter)),
+    };
+    let resource_id = match sample.resource_id {
+        None => instance.identity.uuid.clone(),
+        Some(id) if is_of(&id, instance) => id,
+        Some(id) => return Err(Refusal::ForeignResource(excerpt(&id))),
+    };
+    let metadata = nest(sample.metadata)?;
+    Ok(GuestSample { meter, volume, resource_id, metadata })
+}
+
+/// Whether samples of this instance may carry this resource id.
+fn is_of(id: &str, instance: &Instance) -> bool {
+    let identity = &instance.identity;
+    let clean = !id.chars().any(char::is_control);
+    clean
+        && (id.contains(&identity.uuid)
+            || identity.vnics.iter().any(|vnic| vnic.filterref.as_deref() == Some(id)))
+}
+
+/// Dotted keys become nested objects.
+fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refusal> {
+    let mut fields = Map::new();
+    for (key, value) in entries {
+        let value = match value {
+            types::Value::Text(text) => Value::String(text),
+            types::Value::Integer(number) => Value::from(number),
+            types::Value::Real(number) => match Number::from_f64(number) {
+                Some(number) => Value::Number(number),
+                None => {
+                    return Err(Refusal::Metadata(format!("the number at {:?} is not finite", excerpt(&key))));
+                }
+            },
+            types::Value::Flag(flag) => Value::Bool(flag),
+            types::Value::Null => Value::Null,
+        };
+        insert(&mut fields, &key, value)?;
+    }
+    Ok(fields)
+}
+
+/// Parts of a dotted key: deeper objects than this help nobody and cost consumers a stack.
+const KEY_DEPTH: usize = 8;
+
+fn insert(fields: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), Refusal> {
+    let parts: Vec<&str> = key.split('.').collect();
+    if parts.iter().any(|part| part.is_empty() || part.chars().any(char::is_control))
+        || parts.len() > KEY_DEPTH
+    {
+        return Err(Refusal::Metadata(format!(
+            "{:?} is no key: one to {KEY_DEPTH} names with dots between",
+            excerpt(key)
+        )));
+    }
+    let (last, outer) = parts.split_last().unwrap_or((&"", &[]));
+    let mut object = fields;
+    for part in outer {
+        let inner = object.entry(*part).or_insert_with(|| Value::Object(Map::new()));
+        object = match inner {
+            Value::Object(inner) => inner,
+            _ => {
+                return Err(Refusal::Metadata(format!(
+                    "{:?} lies under a key that has a value",
+                    excerpt(key)
+                )));
+            }
+        };
+    }
+    if object.contains_key(*last) {
+        return Err(Refusal::Metadata(format!("{:?} is there twice", excerpt(key))));
+    }
+    object.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// The head of a guest's text, for a log line.
+pub(crate) fn excerpt(text: &str) -> String {
+    const CHARS: usize = 80;
+    let mut head: String = text.chars().take(CHARS).collect();
+    if head.len() < text.len() {
+        head.push('…');
+    }
+    head
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dotted_keys_become_nested_objects() {
+        let fields = nest(vec![
+            ("parameters.bridge".into(), types::Value::Text("br0".into())),
+            ("parameters.mtu".into(), types::Value::Integer(1500)),
+            ("up".into(), types::Value::Flag(true)),
+        ])
+        .unwrap();
+        assert_eq!(
+            Value::Object(fields),
+            serde_json::json!({"parameters": {"bridge": "br0", "mtu": 1500}, "up": true})
+        );
+    }
+
+    #[test]
+    fn keys_that_cannot_stand_in_one_object_are_refused() {
+        let flag = || types::Value::Flag(true);
+        for keys in [
+            vec!["a", "a"],
+            vec!["a", "a.b"],
+            vec!["a.b", "a"],
+            vec![""],
+            vec!["a..b"],
+            vec!["a\n"],
+            vec!["a.b.c.d.e.f.g.h.i"],
+        ] {
+            let entries = keys.iter().map(|key| ((*key).to_owned(), flag())).collect();
+            assert!(nest(entries).is_err(), "{keys:?}");
+        }
+    }
+}
