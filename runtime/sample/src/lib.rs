@@ -11,11 +11,15 @@
 //! | [`signature`] | Ceilometer's HMAC over a sample |
 //! | [`wire`] | notifications: from samples to a message body and back |
 //! | [`check`] | what a sample must be, so that no consumer chokes on it |
+//! | [`bounds`] | the bounds of what is published and of what is taken from others |
 #![forbid(unsafe_code)]
 
+pub mod bounds;
 pub mod check;
+mod json;
 pub mod metadata;
 pub mod meter;
+mod python;
 pub mod sample;
 pub mod signature;
 pub mod time;

@@ -11,7 +11,9 @@ pub struct Timestamp(NaiveDateTime);
 
 /// The text is no timestamp.
 #[derive(Debug, thiserror::Error)]
-#[error("{0:?} is no timestamp: expected the form 2026-01-31T23:59:59.123456, with or without fraction and zone")]
+#[error(
+    "{0:?} is no timestamp: expected the form 2026-01-31T23:59:59.123456, with or without fraction and zone"
+)]
 pub struct NotATimestamp(pub String);
 
 impl Timestamp {

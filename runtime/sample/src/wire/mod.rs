@@ -1,0 +1,23 @@
+//! Notifications: from samples to a message body and back.
+//!
+//! ```text
+//! {"oslo.version": "2.0",                       envelope; its second value is JSON text *inside a string*
+//!  "oslo.message": "{                           ── inner object ──
+//!     message_id, publisher_id, event_type, priority, timestamp, _unique_id,
+//!     payload: {samples: [ {source, counter_name, …, message_signature}, … ]}   or, in the collector era, a bare list
+//!  }"}
+//! ```
+//!
+//! [`encode`] writes what Ceilometer's polling agent writes since Liberty. [`decode`] reads that and what the collectors of
+//! Icehouse to Pike were sent, from anyone: strict in what a body must be, and within the [bounds](crate::bounds).
+
+mod decode;
+mod encode;
+mod received;
+
+pub use decode::{DecodeError, Notification, decode};
+pub use encode::{encode, encode_line};
+pub use received::{Received, Refusal};
+
+#[cfg(test)]
+mod tests;

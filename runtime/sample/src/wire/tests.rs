@@ -1,0 +1,262 @@
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::*;
+use crate::bounds::{MAX_BODY, MAX_SAMPLES};
+use crate::signature::{self, Secret};
+use crate::{Kind, Metadata, Sample, Timestamp, Volume, check};
+
+fn map(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn awkward_metadata() -> Map<String, Value> {
+    map(json!({
+        "display_name": "vm \"näme\" \\ 日本 😀 \u{1}\n",
+        "name": "instance-00000001",
+        "flavor": {"id": "1", "name": "m1.tiny", "vcpus": 1, "extra_specs": {"hw:cpu'": "it's"}, "empty": {}},
+        "image": null,
+        "huge": u64::MAX,
+        "small": -0.0,
+        "big": 1e16,
+        "tiny": 1e-7,
+        "list": ["é", "it's", "both ' and \"", 1.5, null, true, {"z": [1], "a": 2}],
+        "state": "active",
+        "é": "last",
+    }))
+}
+
+fn sample(volume: Volume, extra: Value) -> Sample {
+    Sample {
+        source: "openstack".into(),
+        meter: "mem.max".into(),
+        kind: Kind::Gauge,
+        unit: "MiB".into(),
+        volume,
+        user_id: Some("5d2f".into()),
+        project_id: None,
+        user_name: None,
+        project_name: Some("Größe \"x\"".into()),
+        resource_id: "b9c03180-0000-4000-8000-000000000001".into(),
+        timestamp: Timestamp::parse("2026-01-31T23:59:59.000001").unwrap(),
+        metadata: Arc::new(Metadata::new(awkward_metadata())),
+        extra: map(extra),
+        message_id: Uuid::from_u128(7),
+        monotonic_time: Some(819.658955962),
+    }
+}
+
+fn volumes() -> [Volume; 7] {
+    [
+        Volume::Count(u64::MAX),
+        Volume::Signed(i64::MIN),
+        Volume::Real(2048.0),
+        Volume::Real(-0.0),
+        Volume::Real(1e16),
+        Volume::Real(0.1),
+        Volume::Real(5e-324),
+    ]
+}
+
+#[test]
+fn what_is_encoded_decodes_and_verifies() {
+    let secret = Secret::new("s3cr3t");
+    let extras = [
+        json!({}),
+        json!({"name": "tap0", "mac": "fa:16", "parameters": {"b": 1, "a": {}}}),
+        json!({"aaa": 1, "zzz": [2], "ê": {}, "state": "replaced"}),
+    ];
+    for extra in extras {
+        let samples: Vec<_> = volumes().into_iter().map(|volume| sample(volume, extra.clone())).collect();
+        samples.iter().for_each(|sample| check::check(sample).unwrap());
+        let mut merged = awkward_metadata();
+        merged.extend(map(extra));
+
+        let notification = decode(&encode(&samples, &secret)).unwrap();
+        assert_eq!(notification.event_type, "telemetry.polling");
+        assert_eq!(notification.samples.len(), samples.len());
+        for (dict, sample) in notification.samples.into_iter().zip(&samples) {
+            assert_eq!(dict.as_object().unwrap().len(), 15);
+            // The generic signature over the dict as received equals the one made while encoding.
+            assert_eq!(dict["message_signature"], signature::sign(dict.as_object().unwrap(), &secret));
+            assert!(Received::read(dict.clone(), &Secret::new("another")).is_err());
+            let received = Received::read(dict, &secret).unwrap();
+            let volume = match sample.volume {
+                Volume::Count(count) => json!(count),
+                Volume::Signed(integer) => json!(integer),
+                Volume::Real(real) => json!(real),
+            };
+            match sample.volume {
+                Volume::Real(real) => assert_eq!(received.volume.as_f64().unwrap().to_bits(), real.to_bits()),
+                _ => assert_eq!(Value::Number(received.volume), volume),
+            }
+            assert_eq!(Metadata::new(received.metadata).fields(), &normal(&merged));
+            assert_eq!(received.timestamp, sample.timestamp);
+            assert_eq!(received.message_id, sample.message_id.to_string());
+            assert_eq!(received.resource_id, &*sample.resource_id);
+            assert_eq!((received.user_id.as_deref(), received.project_id), (Some("5d2f"), None));
+            assert_eq!(received.monotonic_time, Some(819.658955962));
+        }
+    }
+}
+
+/// Numbers as they come back from the wire.
+fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
+    let mut text = Vec::new();
+    crate::json::object(crate::json::Form::Plain, fields, &mut text);
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn the_body_has_ceilometers_form() {
+    let body: Value =
+        serde_json::from_slice(&encode(&[sample(Volume::Real(2048.0), json!({}))], &Secret::new("")))
+            .unwrap();
+    assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["oslo.version", "oslo.message"]);
+    assert_eq!(body["oslo.version"], "2.0");
+    let text = body["oslo.message"].as_str().unwrap();
+    assert!(text.contains("\"counter_volume\":2048.0,"), "a float is printed as Python prints it: {text}");
+    let inner: Value = serde_json::from_str(text).unwrap();
+    let keys: Vec<_> = inner.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        ["message_id", "publisher_id", "event_type", "priority", "payload", "timestamp", "_unique_id"]
+    );
+    assert_eq!(
+        (&inner["publisher_id"], &inner["priority"]),
+        (&json!("ceilometer.polling"), &json!("SAMPLE"))
+    );
+    assert!(inner["message_id"].as_str().unwrap().parse::<Uuid>().is_ok());
+    assert_eq!(inner["_unique_id"].as_str().unwrap().len(), 32);
+    assert_eq!(inner["timestamp"].as_str().unwrap().as_bytes()[10], b' ');
+    let sample = inner["payload"]["samples"][0].as_object().unwrap();
+    let keys = "source counter_name counter_type counter_unit counter_volume user_id user_name project_id project_name \
+                resource_id timestamp resource_metadata message_id monotonic_time message_signature";
+    assert_eq!(sample.keys().collect::<Vec<_>>(), keys.split(' ').collect::<Vec<_>>());
+    assert_eq!(sample["message_signature"], "");
+    assert_eq!(sample["timestamp"], "2026-01-31T23:59:59.000001");
+    assert_eq!((&sample["user_name"], &sample["counter_type"]), (&Value::Null, &json!("gauge")));
+}
+
+#[test]
+fn a_line_is_the_signed_dict() {
+    let secret = Secret::new("s");
+    let mut line = Vec::new();
+    encode_line(&sample(Volume::Count(1), json!({"a": 1})), &secret, &mut line);
+    assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
+    let dict: Value = serde_json::from_slice(&line).unwrap();
+    assert!(signature::verify(dict.as_object().unwrap(), &secret));
+}
+
+#[test]
+fn both_payloads_and_both_wrappings_are_read() {
+    let lists = [json!({"samples": [{"a": 1}]}), json!([{"a": 1}])];
+    for payload in lists {
+        let inner = json!({"event_type": "metering", "payload": payload, "_context_user": null});
+        let enveloped = json!({"oslo.version": "2.0", "oslo.message": inner.to_string()});
+        for body in [inner, enveloped] {
+            let notification = decode(body.to_string().as_bytes()).unwrap();
+            assert_eq!(
+                (notification.event_type.as_str(), notification.samples),
+                ("metering", vec![json!({"a": 1})])
+            );
+        }
+    }
+}
+
+#[test]
+fn bodies_that_are_none_are_told_apart() {
+    let many = json!({"event_type": "e", "payload": vec![0; MAX_SAMPLES + 1]});
+    let cases = [
+        ("body-too-large", " ".repeat(MAX_BODY + 1)),
+        ("not-json", "{".into()),
+        ("not-json", "[".repeat(100_000)),
+        ("not-json", "{\"a\":\"\\ud800\"}".into()),
+        ("not-an-object", "[1]".into()),
+        ("envelope-version", json!({"oslo.version": "3.0", "oslo.message": "{}"}).to_string()),
+        ("envelope-version", json!({"oslo.message": "{}"}).to_string()),
+        ("envelope-message", json!({"oslo.version": "2.0", "oslo.message": {}}).to_string()),
+        ("inner-not-json", json!({"oslo.version": "2.0", "oslo.message": "[1]"}).to_string()),
+        ("event-type", json!({"payload": []}).to_string()),
+        ("event-type", json!({"event_type": 5, "payload": []}).to_string()),
+        ("payload", json!({"event_type": "e"}).to_string()),
+        ("payload", json!({"event_type": "e", "payload": {"samples": {}}}).to_string()),
+        ("too-many-samples", many.to_string()),
+    ];
+    for (label, body) in cases {
+        assert_eq!(decode(body.as_bytes()).unwrap_err().label(), label, "{}", &body[..body.len().min(80)]);
+    }
+}
+
+#[test]
+fn a_received_field_of_a_wrong_form_is_named() {
+    let open = Secret::new("");
+    let good = map(json!({
+        "source": "s", "counter_name": "cpu", "counter_type": "delta", "counter_unit": null, "counter_volume": "12",
+        "user_id": null, "resource_id": "r", "timestamp": "2014-02-04T10:31:22Z", "resource_metadata": null, "message_id": "m",
+    }));
+    let received = Received::read(Value::Object(good.clone()), &open).unwrap();
+    assert_eq!(
+        (received.volume.as_u64(), received.unit.as_str(), received.kind),
+        (Some(12), "", Kind::Delta)
+    );
+    for (field, value) in [
+        ("source", json!(1)),
+        ("counter_name", json!("")),
+        ("counter_name", json!("a\u{1b}[2J")),
+        ("counter_type", json!("gauges")),
+        ("counter_unit", json!([])),
+        ("counter_volume", json!("twelve")),
+        ("counter_volume", json!(true)),
+        ("counter_volume", json!(null)),
+        ("user_id", json!({})),
+        ("resource_id", json!("x".repeat(256))),
+        ("timestamp", json!("yesterday")),
+        ("resource_metadata", json!([])),
+        ("message_id", json!(null)),
+        ("monotonic_time", json!("1")),
+    ] {
+        let mut bad = good.clone();
+        bad.insert(field.into(), value);
+        let refusal = Received::read(Value::Object(bad), &open).unwrap_err();
+        assert_eq!(refusal.label(), field, "{refusal}");
+    }
+    for (key, value) in [
+        ("a", "1e400".to_owned()),
+        ("a", "9".repeat(500)),
+        ("a", format!("\"{}\"", "x".repeat(200_000))),
+        ("a", format!("{}1{}", "[".repeat(50), "]".repeat(50))),
+    ] {
+        let mut bad = good.clone();
+        bad.insert(key.into(), serde_json::from_str(&value).unwrap());
+        assert_eq!(Received::read(Value::Object(bad), &open).unwrap_err().label(), "sample");
+    }
+    assert_eq!(Received::read(json!([]), &open).unwrap_err().label(), "not-an-object");
+}
+
+#[test]
+fn bytes_at_random_never_panic() {
+    let valid = encode(&[sample(Volume::Count(1), json!({}))], &Secret::new("s"));
+    let mut state = 1_u64;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        (state >> 33) as usize % below
+    };
+    let mut decoded = 0;
+    for _ in 0..5_000 {
+        let mut body = valid.clone();
+        for _ in 0..1 + next(4) {
+            let at = next(body.len());
+            body[at] = b"\"\\{}[]:,0e-nul\x00\xff"[next(16)];
+        }
+        if let Ok(notification) = decode(&body) {
+            decoded += 1;
+            for sample in notification.samples {
+                let _ = Received::read(sample, &Secret::new("s"));
+            }
+        }
+    }
+    assert!(decoded > 0, "no body got as far as its samples");
+}
