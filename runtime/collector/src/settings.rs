@@ -3,11 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use amqp::{Broker, Flags};
 use sample::signature::Secret;
 
 /// A collector's settings; the `config` crate fills them from YAML.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The brokers, tried in this order until one takes the connection.
+    pub brokers: Vec<Broker>,
     /// The exchange that samples are published to: Ceilometer's `control_exchange`.
     pub exchange: String,
     /// Notification topics; of each, the queue `<topic>.sample` is consumed (`notifications.sample`).
@@ -15,13 +18,13 @@ pub struct Settings {
     /// The collector era's topic (Juno to Pike), whose queue `<topic>.sample` is consumed as well; none leaves it alone.
     pub metering_topic: Option<String>,
     /// How exchange and queues are created where they do not exist. Existing ones are used as they are.
-    pub declare: Declare,
+    pub flags: Flags,
     /// Messages that the broker hands out ahead of their acknowledgement. Times the size of a message (94 kB for 50
     /// samples) it bounds the collector's memory; below `commit_samples` / 50 it makes the transactions smaller.
     pub prefetch: u16,
     /// A message of more bytes is not read but dead-lettered.
     pub max_message_bytes: usize,
-    /// The SQLite file; made, with its folder's permission, where it does not exist.
+    /// The SQLite file; made where it does not exist, readable for owner and group, in a folder that exists.
     pub store: PathBuf,
     /// What every sample must be signed with; an empty secret accepts every sample (Ceilometer's `telemetry_secret`).
     pub secret: Secret,
@@ -33,18 +36,6 @@ pub struct Settings {
     pub commit_linger: Duration,
     /// Threads that decode messages and check signatures; 0 takes as many as there are processors, at most [`MAX_DECODERS`].
     pub decoders: usize,
-}
-
-/// How an exchange or queue is created where it does not exist yet: oslo.messaging's `amqp_durable_queues`,
-/// `amqp_auto_delete` and `rabbit_quorum_queue`, all off by default there and here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Declare {
-    /// Exchange and queues outlive a restart of the broker.
-    pub durable: bool,
-    /// Exchange and queues go with their last user.
-    pub auto_delete: bool,
-    /// Quorum queues, which are durable and so is then the exchange.
-    pub quorum: bool,
 }
 
 /// The queue for what cannot be stored. It is reached through the default exchange, durable, and bounded by dropping its
@@ -93,13 +84,14 @@ impl Default for DeadLetter {
 }
 
 impl Settings {
-    /// The defaults around what has none: the store and the secret.
-    pub fn new(store: impl Into<PathBuf>, secret: Secret) -> Self {
+    /// The defaults around what has none: brokers, store and secret.
+    pub fn new(brokers: Vec<Broker>, store: impl Into<PathBuf>, secret: Secret) -> Self {
         Self {
+            brokers,
             exchange: EXCHANGE.to_owned(),
             topics: vec![TOPIC.to_owned()],
             metering_topic: Some(METERING_TOPIC.to_owned()),
-            declare: Declare::default(),
+            flags: Flags::default(),
             prefetch: PREFETCH,
             max_message_bytes: MAX_MESSAGE_BYTES,
             store: store.into(),
@@ -130,7 +122,7 @@ mod tests {
 
     #[test]
     fn both_eras_queues_are_consumed_and_none_twice() {
-        let mut settings = Settings::new("samples.db", Secret::new("s"));
+        let mut settings = Settings::new(Vec::new(), "samples.db", Secret::new("s"));
         assert_eq!(settings.queues(), ["notifications.sample", "metering.sample"]);
         settings.topics = vec!["metering".into(), "custom".into()];
         assert_eq!(settings.queues(), ["metering.sample", "custom.sample"]);
