@@ -90,7 +90,10 @@ fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refu
             types::Value::Real(number) => match Number::from_f64(number) {
                 Some(number) => Value::Number(number),
                 None => {
-                    return Err(Refusal::Metadata(format!("the number at {:?} is not finite", excerpt(&key))));
+                    return Err(Refusal::Metadata(format!(
+                        "the number at {:?} is not finite",
+                        excerpt(&key)
+                    )));
                 }
             },
             types::Value::Flag(flag) => Value::Bool(flag),

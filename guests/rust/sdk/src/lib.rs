@@ -1,0 +1,67 @@
+//! Write Nephoscope pollsters in Rust: declare meters, read the instance, return samples.
+//!
+//! ```ignore
+//! use nephoscope_guest::{Result, Sample, memory, meter};
+//!
+//! nephoscope_guest::pollster! {
+//!     meters: [meter::gauge("mem.max", "MiB", "Maximum memory of the instance")],
+//!     poll: poll,
+//! }
+//!
+//! fn poll() -> Result<Vec<Sample>> {
+//!     let memory = memory::inspect()?;
+//!     Ok(vec![Sample::new("mem.max", memory.maximum as f64 / 1048576.0)])
+//! }
+//! ```
+//!
+//! A guest imports what it calls and nothing else: the modules [`instance`], [`memory`], [`cpu`], [`disks`], [`vnics`], [`perf`],
+//! [`raw_stats`], [`domain_xml`], [`state`], [`settings`] and [`log`] are the interfaces of the contract, and each one that is called
+//! needs a grant of its name in the pipeline file. The contract's own text documents them: `wit/v0.1.0`.
+//!
+//! A reading that is missing is an [`Error`]; handing it on with `?` is the right thing to do: the runtime then skips the
+//! instance or reports it, as Ceilometer's pollsters do.
+
+#[cfg(all(feature = "heap", target_family = "wasm"))]
+mod heap;
+pub mod meter;
+mod sample;
+
+#[doc(hidden)]
+pub mod bindings {
+    #![allow(missing_docs)]
+    wit_bindgen::generate!({
+        path: "../../../wit/v0.1.0",
+        world: "full",
+        pub_export_macro: true,
+        export_macro_name: "export_pollster",
+        default_bindings_module: "nephoscope_guest::bindings",
+    });
+}
+
+pub use bindings::nephoscope::meter::types::{Error, Kind, Meter, Sample, Value, Volume};
+pub use bindings::nephoscope::meter::{
+    cpu, disks, domain_xml, instance, log, memory, perf, raw_stats, settings, state, vnics,
+};
+
+/// What a poll returns: samples, or why there are none.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Exports a pollster: `meters` is a list of declarations, `poll` a function `fn() -> Result<Vec<Sample>>`.
+#[macro_export]
+macro_rules! pollster {
+    (meters: [$($meter:expr),+ $(,)?], poll: $poll:path $(,)?) => {
+        struct Pollster;
+
+        impl $crate::bindings::exports::nephoscope::meter::pollster::Guest for Pollster {
+            fn meters() -> Vec<$crate::Meter> {
+                vec![$($meter),+]
+            }
+
+            fn poll() -> $crate::Result<Vec<$crate::Sample>> {
+                $poll()
+            }
+        }
+
+        $crate::bindings::export_pollster!(Pollster with_types_in $crate::bindings);
+    };
+}
