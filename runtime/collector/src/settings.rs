@@ -22,7 +22,7 @@ pub struct Settings {
     /// Messages that the broker hands out ahead of their acknowledgement. Times the size of a message (94 kB for 50
     /// samples) it bounds the collector's memory; below `commit_samples` / 50 it makes the transactions smaller.
     pub prefetch: u16,
-    /// A message of more bytes is not read but dead-lettered.
+    /// A message of more bytes is not read but dead-lettered; above [`MAX_MESSAGE_BYTES`] that is so in any case.
     pub max_message_bytes: usize,
     /// The SQLite file; made where it does not exist, readable for owner and group, in a folder that exists.
     pub store: PathBuf,
@@ -58,8 +58,9 @@ pub const TOPIC: &str = "notifications";
 pub const METERING_TOPIC: &str = "metering";
 /// The default of [`Settings::prefetch`]: two full transactions of messages of 50 samples, about 40 MB.
 pub const PREFETCH: u16 = 400;
-/// The default of [`Settings::max_message_bytes`]: 8,000 samples' worth, where the genuine agent sends 50.
-pub const MAX_MESSAGE_BYTES: usize = 16 << 20;
+/// The default of [`Settings::max_message_bytes`], and the most that is decoded: 2,000 samples' worth, where the genuine
+/// agent sends 50.
+pub const MAX_MESSAGE_BYTES: usize = sample::bounds::MAX_BODY;
 /// The default of [`DeadLetter::queue`].
 pub const DEAD_LETTER_QUEUE: &str = "nephoscope.dead-letter";
 /// The default of [`DeadLetter::max_messages`].
