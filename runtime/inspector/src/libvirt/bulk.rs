@@ -1,0 +1,156 @@
+//! Readings from bulk statistics.
+//!
+//! The groups that need no monitor (state, interfaces, perf events) come for the whole host in one call, which no instance can
+//! block. The others come in a call per instance, so that a hung qemu costs nobody else anything: of the two milliseconds
+//! that a monitor takes a round trip to libvirtd is a tenth.
+//!
+//! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
+//! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
+//! that is shut off an allocation of 0 is left out. So each disk is asked by virDomainGetBlockInfo, whose values Ceilometer
+//! reports: allocation is the storage that the image takes, physical the size of the file or device that holds it.
+
+use super::readings::{Readings, missing, reading};
+use crate::ffi::{self, Domain};
+use crate::fields::{self, Fields};
+use crate::identity::Identity;
+use crate::snapshot::{Disk, Field, Group, Groups, Missing, Reading};
+
+/// The group of the domains' state.
+pub(super) const STATE: u32 = virt_sys::VIR_DOMAIN_STATS_STATE;
+
+/// What a driver must have for its bulk statistics to be enough.
+pub(super) const ALL: u32 = STATE
+    | virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL
+    | virt_sys::VIR_DOMAIN_STATS_BALLOON
+    | virt_sys::VIR_DOMAIN_STATS_VCPU
+    | virt_sys::VIR_DOMAIN_STATS_INTERFACE
+    | virt_sys::VIR_DOMAIN_STATS_BLOCK;
+
+/// libvirt's "every group that the driver has", those of a newer libvirt included.
+const EVERY: u32 = 0;
+
+/// The groups of the call for the whole host.
+pub(super) fn host_stats(groups: &Groups) -> u32 {
+    let vnics = if groups.contains(&Group::Vnics) { virt_sys::VIR_DOMAIN_STATS_INTERFACE } else { 0 };
+    let perf = if groups.contains(&Group::Perf) { virt_sys::VIR_DOMAIN_STATS_PERF } else { 0 };
+    STATE | vnics | perf
+}
+
+/// The groups of the call for one instance; None where none is needed.
+pub(super) fn instance_stats(groups: &Groups) -> Option<u32> {
+    if groups.contains(&Group::RawStats) {
+        return Some(EVERY);
+    }
+    let wanted = groups.iter().fold(0, |wanted, group| {
+        wanted
+            | match group {
+                Group::Memory => virt_sys::VIR_DOMAIN_STATS_BALLOON,
+                Group::Cpu => virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
+                Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK,
+                Group::Vnics | Group::Perf | Group::RawStats => 0,
+            }
+    });
+    (wanted != 0).then_some(wanted)
+}
+
+/// Fills in the readings that came with the call for the whole host.
+pub(super) fn fill_in(
+    readings: &mut Readings,
+    groups: &Groups,
+    fields: &[(String, Field)],
+    identity: &Identity,
+    active: bool,
+) {
+    if groups.contains(&Group::Vnics) {
+        readings.vnics = running(active, || fields::vnics(&Fields::new(fields), &identity.vnics));
+    }
+    if groups.contains(&Group::Perf) {
+        readings.perf = running(active, || fields::perf(fields));
+    }
+}
+
+fn running<T>(active: bool, read: impl FnOnce() -> T) -> Reading<T> {
+    if active { Ok(read()) } else { Err(Missing::ShutOff) }
+}
+
+/// The readings of one instance that go through its monitor. Fails only where the connection is gone.
+pub(super) fn read(
+    domain: &Domain,
+    stats: u32,
+    groups: &Groups,
+    identity: &Identity,
+    active: bool,
+) -> Result<Readings, ffi::Error> {
+    let all = match reading(domain.stats(stats))? {
+        Ok(Some(fields)) => fields,
+        Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
+        Err(why) => return Ok(Readings::missing(groups, &why)),
+    };
+    let mut readings = Readings::missing(groups, &Missing::NoData);
+    let fields = Fields::new(&all);
+    if groups.contains(&Group::Memory) {
+        readings.memory = fields::memory(&fields);
+    }
+    if groups.contains(&Group::Cpu) {
+        readings.cpu = fields::cpu(&fields, active);
+    }
+    if groups.contains(&Group::Disks) {
+        let mut disks = fields::disks(&fields, &identity.disks);
+        for disk in &mut disks {
+            // A running image without counters: its monitor is busy with another client's call, which this one would wait for.
+            if !active || disk.read_requests.is_some() {
+                fill_in_storage(domain, disk)?;
+            }
+        }
+        readings.disks = Ok(disks);
+    }
+    if groups.contains(&Group::RawStats) {
+        // Of a domain that does not run libvirt gives its own daemon's times.
+        let raw = all.into_iter().filter(|(name, _)| active || !name.starts_with("cpu."));
+        readings.raw = Ok(raw.collect());
+    }
+    Ok(readings)
+}
+
+/// Fills in the storage that a disk takes, where libvirt can tell. Fails only where the connection is gone.
+pub(super) fn fill_in_storage(domain: &Domain, disk: &mut Disk) -> Result<(), ffi::Error> {
+    match domain.block_info(&disk.device) {
+        Ok(info) => {
+            disk.capacity = Some(info.capacity);
+            disk.allocation = Some(info.allocation);
+            disk.physical = Some(info.physical);
+            Ok(())
+        }
+        Err(error) if error.is_disconnect() => Err(error),
+        Err(error) => {
+            let why = missing(&error);
+            tracing::debug!(device = disk.device, %why, "no sizes of a disk");
+            Ok(())
+        }
+    }
+}
+
+/// What is known of a running instance's memory without its monitor: the maximum, and what the balloon was last set to.
+pub(super) fn memory_at_least(domain: &Domain) -> Result<Reading<crate::snapshot::Memory>, ffi::Error> {
+    Ok(reading(domain.info())?.and_then(|info| super::percall::memory_of(&info)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_groups_that_are_asked_for_are_read() {
+        let memory = Groups::from([Group::Memory]);
+        assert_eq!(host_stats(&memory), virt_sys::VIR_DOMAIN_STATS_STATE);
+        assert_eq!(instance_stats(&memory), Some(virt_sys::VIR_DOMAIN_STATS_BALLOON));
+        let outside = Groups::from([Group::Vnics, Group::Perf]);
+        assert_eq!(instance_stats(&outside), None, "no call into any monitor");
+        assert_eq!(
+            host_stats(&outside),
+            STATE | virt_sys::VIR_DOMAIN_STATS_INTERFACE | virt_sys::VIR_DOMAIN_STATS_PERF
+        );
+        assert_eq!(instance_stats(&Groups::from([Group::RawStats, Group::Cpu])), Some(EVERY));
+        assert_eq!(instance_stats(&Groups::new()), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! The identities of the instances, by UUID.
+//!
+//! An entry holds while the instance's run is the same (libvirt numbers the runs of a domain anew at each start), no event told
+//! of a change, and it is not too old. What an entry was made from is compared with what comes in its place: where the XML is
+//! the same, so is the `Arc`.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain_xml::{self, Known, XmlError};
+use crate::ffi::Changed;
+use crate::identity::Identity;
+use crate::settings::Settings;
+
+/// The identities.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    entries: BTreeMap<Arc<str>, Entry>,
+    /// Spreads the refreshes, so that a host's XML is not read all at once.
+    spread: RandomState,
+}
+
+#[derive(Debug)]
+struct Entry {
+    run: Option<u32>,
+    due: Instant,
+    /// None: the XML was refused, and is not parsed again before it may have changed.
+    identity: Option<Arc<Identity>>,
+}
+
+impl Cache {
+    /// Drops what events told of.
+    pub(super) fn changed(&mut self, changed: &Changed, now: Instant) {
+        match changed {
+            Changed::All => self.entries.values_mut().for_each(|entry| entry.due = now),
+            Changed::These(uuids) => uuids.iter().for_each(|uuid| self.suspect(uuid, now)),
+        }
+    }
+
+    /// The instance's XML is to be read anew.
+    pub(super) fn suspect(&mut self, uuid: &str, now: Instant) {
+        if let Some(entry) = self.entries.get_mut(uuid) {
+            entry.due = now;
+        }
+    }
+
+    /// Whether the instance's XML must be read for this run of it.
+    pub(super) fn is_due(&self, uuid: &str, run: Option<u32>, now: Instant) -> bool {
+        self.entries.get(uuid).is_none_or(|entry| entry.run != run || entry.due <= now)
+    }
+
+    /// Takes the instance's XML.
+    pub(super) fn learn(
+        &mut self,
+        settings: &Settings,
+        uuid: &Arc<str>,
+        name: &str,
+        run: Option<u32>,
+        xml: String,
+        now: Instant,
+    ) {
+        let due = now + self.period(uuid, settings.xml_refresh);
+        let old = self.entries.remove(uuid).and_then(|entry| entry.identity);
+        let identity = match old {
+            Some(old) if old.xml == xml && old.name == name => Some(old),
+            _ => parsed(settings, uuid, name, xml).map(Arc::new),
+        };
+        self.entries.insert(Arc::clone(uuid), Entry { run, due, identity });
+    }
+
+    /// The instance's identity, where its XML could be read.
+    pub(super) fn get(&self, uuid: &str) -> Option<&Arc<Identity>> {
+        self.entries.get(uuid)?.identity.as_ref()
+    }
+
+    /// Forgets the instances that are gone.
+    pub(super) fn keep_only(&mut self, exists: impl Fn(&str) -> bool) {
+        self.entries.retain(|uuid, _| exists(uuid));
+    }
+
+    /// How long an entry holds: between half of the refresh period and the whole.
+    fn period(&self, uuid: &str, refresh: Duration) -> Duration {
+        let half = refresh / 2;
+        let steps = 1024;
+        let step = u32::try_from(self.spread.hash_one(uuid) % u64::from(steps)).unwrap_or(0);
+        half + half / steps * step
+    }
+}
+
+fn parsed(settings: &Settings, uuid: &str, name: &str, xml: String) -> Option<Identity> {
+    let known = Known {
+        uuid,
+        name,
+        default_project: settings.default_project.as_deref(),
+        default_user: settings.default_user.as_deref(),
+    };
+    match domain_xml::identity(xml, known) {
+        Ok(identity) => Some(identity),
+        Err(error) => {
+            let cause = cause(&error);
+            tracing::warn!(uuid, %error, cause, "an instance is left out: its XML is refused");
+            None
+        }
+    }
+}
+
+fn cause(error: &XmlError) -> String {
+    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const UUID: &str = "b9c03180-1f4e-4f8a-9c0d-2f0c5f3f8a11";
+
+    fn xml(inner: &str) -> String {
+        format!("<domain><uuid>{UUID}</uuid>{inner}</domain>")
+    }
+
+    fn learn(cache: &mut Cache, run: Option<u32>, xml: String, now: Instant) {
+        cache.learn(&Settings::default(), &Arc::from(UUID), "vm", run, xml, now);
+    }
+
+    #[test]
+    fn an_entry_holds_until_the_run_changes_an_event_comes_or_it_is_old() {
+        let mut cache = Cache::default();
+        let now = Instant::now();
+        assert!(cache.is_due(UUID, Some(1), now), "unknown");
+        learn(&mut cache, Some(1), xml(""), now);
+        assert!(!cache.is_due(UUID, Some(1), now));
+        assert!(cache.is_due(UUID, Some(2), now), "started anew");
+        assert!(cache.is_due(UUID, None, now), "shut off");
+        let refresh = Settings::default().xml_refresh;
+        assert!(!cache.is_due(UUID, Some(1), now + refresh / 3));
+        assert!(cache.is_due(UUID, Some(1), now + refresh));
+        cache.changed(&Changed::These(BTreeSet::from(["other".to_owned()])), now);
+        assert!(!cache.is_due(UUID, Some(1), now));
+        cache.changed(&Changed::These(BTreeSet::from([UUID.to_owned()])), now);
+        assert!(cache.is_due(UUID, Some(1), now));
+    }
+
+    #[test]
+    fn the_same_xml_keeps_the_same_identity() {
+        let mut cache = Cache::default();
+        let now = Instant::now();
+        learn(&mut cache, Some(1), xml(""), now);
+        let first = Arc::clone(cache.get(UUID).unwrap());
+        cache.changed(&Changed::All, now);
+        assert!(cache.is_due(UUID, Some(1), now));
+        learn(&mut cache, Some(1), xml(""), now);
+        assert!(Arc::ptr_eq(&first, cache.get(UUID).unwrap()));
+        learn(&mut cache, Some(1), xml("<os/>"), now);
+        assert!(!Arc::ptr_eq(&first, cache.get(UUID).unwrap()));
+    }
+
+    #[test]
+    fn a_refused_xml_is_remembered_as_refused() {
+        let mut cache = Cache::default();
+        let now = Instant::now();
+        learn(&mut cache, None, "<domain/>".to_owned(), now);
+        assert!(cache.get(UUID).is_none());
+        assert!(!cache.is_due(UUID, None, now), "not parsed again in every cycle");
+        cache.keep_only(|_| false);
+        assert!(cache.is_due(UUID, None, now));
+    }
+}

@@ -1,0 +1,291 @@
+//! Snapshots from libvirt.
+//!
+//! ```text
+//!              ┌─ the whole host, calls that no instance can block ─┐   ┌─ one instance each, any of them can hang ─┐
+//!   snapshot ──▶ states, interfaces, perf ──▶ XML of what changed ──▶ place 1 ▸ place 2 ▸ place 3 ──▶ assembled
+//!              └──────── deadline `sweep` each ─────────────────────┘   └──────── deadline `call` each ─────────────┘
+//! ```
+//!
+//! libvirt's calls can block for ever, so none is made on the caller's thread: each runs on one of its own, is waited for until
+//! a deadline, and left behind after it. What then happens:
+//!
+//! | what fails | what happens |
+//! |---|---|
+//! | one instance's qemu hangs | it is set aside until its call returns ([`aside`]); its state, interfaces, perf events and maximum memory go on, the rest is [`Missing::Failed`] |
+//! | three such calls on one connection | the next instances are read on another connection; the old one stays open until its calls return |
+//! | eight such calls in all | no further call into a monitor before one returns: half of libvirtd's workers stay free |
+//! | one instance vanishes | its readings are [`Missing::NotFound`] |
+//! | an XML is refused | the instance is left out: what is not known to be somebody's is not reported |
+//! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
+//! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
+//!
+//! Bounds: [`link::MOST_CONNECTIONS`] connections, [`aside::MOST_STUCK`] stuck calls, one snapshot at a time (a second caller
+//! waits), the snapshot's deadline on all of it.
+
+mod aside;
+pub(crate) mod bulk;
+mod cache;
+mod calls;
+mod crew;
+mod detail;
+mod link;
+mod percall;
+mod readings;
+mod retry;
+mod sweep;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::clock;
+use crate::error::InspectError;
+use crate::fields::{self, Fields};
+use crate::health::{Health, SetAside};
+use crate::settings::Settings;
+use crate::snapshot::{Group, Groups, Instance, Missing, Snapshot};
+use aside::{Asides, MOST_STUCK};
+use cache::Cache;
+use calls::dispose;
+use link::{Bulk, Link, MOST_CONNECTIONS, Seats};
+use readings::Readings;
+use retry::Retry;
+use sweep::Swept;
+
+/// How long a snapshot waits for a daemon that was there before: a restart takes a second or two.
+const RESTART_PATIENCE: Duration = Duration::from_secs(4);
+
+/// Below so many places a snapshot begins on a new connection: one hung instance must not make the others' reading slow.
+const FEWEST_PLACES: usize = 2;
+
+/// The libvirt inspector.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    settings: Settings,
+    seats: Arc<Seats>,
+    asides: Arc<Asides>,
+    /// Instances of the last snapshot whose XML was refused.
+    left_out: AtomicUsize,
+    /// What one snapshot leaves to the next; held while one is taken.
+    cycle: Mutex<Cycle>,
+}
+
+#[derive(Debug)]
+struct Cycle {
+    link: Option<Arc<Link>>,
+    was_connected: bool,
+    retry: Retry,
+    cache: Cache,
+}
+
+impl Reader {
+    /// Nothing is opened before the first snapshot.
+    pub(crate) fn new(settings: Settings) -> Self {
+        let retry = Retry::new(settings.reconnect);
+        Self {
+            settings,
+            seats: Arc::default(),
+            asides: Arc::default(),
+            left_out: AtomicUsize::new(0),
+            cycle: Mutex::new(Cycle { link: None, was_connected: false, retry, cache: Cache::default() }),
+        }
+    }
+
+    pub(crate) fn snapshot(&self, groups: &Groups) -> Result<Snapshot, InspectError> {
+        let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = Instant::now() + self.settings.deadlines.snapshot;
+        let link = self.connect(&mut cycle)?;
+        let result = match self.take(&mut cycle, link, groups, end) {
+            Err(error) if error.is_disconnect() => {
+                tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
+                disconnect(&mut cycle);
+                let link = self.connect(&mut cycle)?;
+                self.take(&mut cycle, link, groups, end)
+            }
+            result => result,
+        };
+        if let Err(error) = &result {
+            tracing::debug!(%error, "no snapshot");
+            // Whatever it was, the next snapshot begins on a connection that is known to be whole.
+            disconnect(&mut cycle);
+        }
+        result
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let now = Instant::now();
+        let aside = |(uuid, since): (Arc<str>, Instant)| SetAside {
+            uuid: uuid.as_ref().to_owned(),
+            since: now.saturating_duration_since(since),
+        };
+        Health {
+            connections: self.seats.taken(),
+            set_aside: self.asides.list().into_iter().map(aside).collect(),
+            left_out: self.left_out.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The connection for the next calls.
+    fn connect(&self, cycle: &mut Cycle) -> Result<Arc<Link>, InspectError> {
+        if let Some(link) = &cycle.link {
+            let link = Arc::clone(link);
+            let crowded = self.asides.places(link.number) < FEWEST_PLACES;
+            let room = self.asides.stuck() < MOST_STUCK && self.seats.taken() < MOST_CONNECTIONS;
+            return if crowded && room { Ok(self.replace(cycle, link)) } else { Ok(link) };
+        }
+        let patience = if cycle.was_connected { RESTART_PATIENCE } else { Duration::ZERO };
+        let end = Instant::now() + patience;
+        loop {
+            let now = Instant::now();
+            let wait = cycle.retry.due_in(now);
+            if now + wait > end.max(now) {
+                return Err(InspectError::BackOff { uri: self.settings.uri.clone(), wait });
+            }
+            std::thread::sleep(wait);
+            match Link::open(&self.settings, &self.seats) {
+                Ok(link) => {
+                    cycle.retry.succeeded();
+                    cycle.was_connected = true;
+                    cycle.link = Some(Arc::clone(&link));
+                    return Ok(link);
+                }
+                Err(error) => {
+                    let now = Instant::now();
+                    cycle.retry.failed(now);
+                    if now + cycle.retry.due_in(now) > end {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Another connection in place of one with stuck calls, which stays open by them until they return; the old one where
+    /// there is none to be had.
+    fn replace(&self, cycle: &mut Cycle, old: Arc<Link>) -> Arc<Link> {
+        match Link::open(&self.settings, &self.seats) {
+            Ok(link) => {
+                tracing::info!(stuck = self.asides.stuck(), "going on with another libvirt connection");
+                dispose(old);
+                if let Some(old) = cycle.link.replace(Arc::clone(&link)) {
+                    dispose(old);
+                }
+                link
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no further libvirt connection beside those with stuck calls");
+                old
+            }
+        }
+    }
+
+    fn take(
+        &self,
+        cycle: &mut Cycle,
+        link: Arc<Link>,
+        groups: &Groups,
+        end: Instant,
+    ) -> Result<Snapshot, InspectError> {
+        let swept = sweep::host(&link, groups, self.deadline(end))?;
+        let taken_at = clock::now();
+        let host = link.host.clone();
+        self.identify(cycle, &link, &swept, end)?;
+        let mut readings = self.details(cycle, link, &swept, groups, end)?;
+        let mut instances = Vec::with_capacity(swept.len());
+        let mut left_out = 0;
+        for (uuid, swept) in &swept {
+            let Some(identity) = cycle.cache.get(uuid) else {
+                left_out += 1;
+                continue;
+            };
+            let readings =
+                readings.remove(uuid).unwrap_or_else(|| Readings::missing(groups, &Missing::NoData));
+            instances.push(Arc::new(Instance {
+                identity: Arc::clone(identity),
+                power: swept.power,
+                taken_at,
+                memory: readings.memory,
+                cpu: readings.cpu,
+                disks: readings.disks,
+                vnics: readings.vnics,
+                perf: readings.perf,
+                raw: readings.raw,
+            }));
+        }
+        self.left_out.store(left_out, Ordering::Relaxed);
+        Ok(Snapshot {
+            host,
+            connection: self.settings.uri.clone(),
+            taken_at,
+            groups: groups.clone(),
+            instances,
+        })
+    }
+
+    /// Brings the cache up to date with the instances that there are.
+    fn identify(
+        &self,
+        cycle: &mut Cycle,
+        link: &Arc<Link>,
+        swept: &BTreeMap<Arc<str>, Swept>,
+        end: Instant,
+    ) -> Result<(), InspectError> {
+        let now = Instant::now();
+        cycle.cache.changed(&link.changes.take(), now);
+        cycle.cache.keep_only(|uuid| swept.contains_key(uuid));
+        let due = swept.iter().filter(|(uuid, swept)| cycle.cache.is_due(uuid, swept.run, now));
+        let due: Vec<_> = due.map(|(uuid, swept)| (Arc::clone(uuid), Arc::clone(&swept.domain))).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        for (uuid, xml) in sweep::xml(link, due, self.deadline(end))? {
+            let Some(swept) = swept.get(&uuid) else { continue };
+            cycle.cache.learn(&self.settings, &uuid, &swept.name, swept.run, xml, now);
+        }
+        Ok(())
+    }
+
+    /// All instances' readings.
+    fn details(
+        &self,
+        cycle: &mut Cycle,
+        link: Arc<Link>,
+        swept: &BTreeMap<Arc<str>, Swept>,
+        groups: &Groups,
+        end: Instant,
+    ) -> Result<BTreeMap<Arc<str>, Readings>, InspectError> {
+        let bulk = link.bulk;
+        let now = Instant::now();
+        let mut all = self.read_instances(cycle, link, swept, groups, end)?;
+        for (uuid, swept) in swept {
+            let Some(identity) = cycle.cache.get(uuid).cloned() else { continue };
+            let readings = all
+                .entry(Arc::clone(uuid))
+                .or_insert_with(|| Readings::missing(groups, &Missing::Unsupported));
+            match bulk {
+                Bulk::Full => {
+                    bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
+                    if fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics) {
+                        cycle.cache.suspect(uuid, now);
+                    }
+                }
+                Bulk::State if groups.contains(&Group::RawStats) => readings.raw = Ok(swept.fields.clone()),
+                Bulk::State | Bulk::None => {}
+            }
+        }
+        Ok(all)
+    }
+
+    /// How long a call for the whole host may take now.
+    fn deadline(&self, end: Instant) -> Duration {
+        self.settings.deadlines.sweep.min(end.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// Gives the connection up. It is closed when the last call on it has returned.
+fn disconnect(cycle: &mut Cycle) {
+    if let Some(link) = cycle.link.take() {
+        dispose(link);
+    }
+}

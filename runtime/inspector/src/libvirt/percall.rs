@@ -1,0 +1,165 @@
+//! Readings where the driver has no bulk statistics: a call per instance, disk and interface, each of them only where its group
+//! is asked for. They fill the same snapshot; what only bulk statistics carry (perf events) is "unsupported" here.
+
+use super::bulk::fill_in_storage;
+use super::readings::{Readings, missing, reading};
+use crate::ffi::{self, Domain, Info};
+use crate::fields::{self, Fields, bytes};
+use crate::identity::{DiskDevice, Identity, VnicDevice};
+use crate::snapshot::{Cpu, Disk, Group, Groups, Memory, Missing, Reading, Vcpu, Vnic};
+
+/// Whether any group needs a call per instance.
+pub(super) fn is_needed(groups: &Groups) -> bool {
+    [Group::Memory, Group::Cpu, Group::Disks, Group::Vnics].iter().any(|group| groups.contains(group))
+}
+
+/// The readings of one instance. Fails only where the connection is gone.
+pub(super) fn read(
+    domain: &Domain,
+    groups: &Groups,
+    identity: &Identity,
+    active: bool,
+) -> Result<Readings, ffi::Error> {
+    let mut readings = Readings::missing(groups, &Missing::Unsupported);
+    if groups.contains(&Group::Memory) || groups.contains(&Group::Cpu) {
+        let info = reading(domain.info())?;
+        if groups.contains(&Group::Memory) {
+            readings.memory =
+                info.clone().map_or_else(|why| Ok(Err(why)), |info| memory(domain, &info, active))?;
+        }
+        if groups.contains(&Group::Cpu) {
+            readings.cpu = info.map_or_else(|why| Ok(Err(why)), |info| cpu(domain, &info, active))?;
+        }
+    }
+    if groups.contains(&Group::Disks) {
+        readings.disks = disks(domain, &identity.disks)?;
+    }
+    if groups.contains(&Group::Vnics) {
+        readings.vnics = if active { vnics(domain, &identity.vnics)? } else { Err(Missing::ShutOff) };
+    }
+    Ok(readings)
+}
+
+/// What virDomainGetInfo says of memory.
+pub(super) fn memory_of(info: &Info) -> Reading<Memory> {
+    let maximum = bytes(info.max_memory).ok_or(Missing::NoData)?;
+    Ok(Memory { maximum, actual: bytes(info.memory), ..Memory::default() })
+}
+
+fn memory(domain: &Domain, info: &Info, active: bool) -> Result<Reading<Memory>, ffi::Error> {
+    let mut memory = match memory_of(info) {
+        Ok(memory) if active => memory,
+        other => return Ok(other),
+    };
+    // Where the statistics fail the sizes above still stand.
+    for (tag, value) in reading(domain.memory_stats())?.unwrap_or_default() {
+        match tag {
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_SWAP_IN => memory.swap_in = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_SWAP_OUT => memory.swap_out = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_MAJOR_FAULT => memory.major_faults = Some(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_MINOR_FAULT => memory.minor_faults = Some(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_UNUSED => memory.unused = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_AVAILABLE => memory.available = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_ACTUAL_BALLOON => memory.actual = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_RSS => memory.rss = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_USABLE => memory.usable = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_LAST_UPDATE => memory.last_update = Some(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_DISK_CACHES => memory.disk_caches = bytes(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGALLOC => memory.hugetlb_pgalloc = Some(value),
+            virt_sys::VIR_DOMAIN_MEMORY_STAT_HUGETLB_PGFAIL => memory.hugetlb_pgfail = Some(value),
+            _ => {}
+        }
+    }
+    Ok(Ok(memory))
+}
+
+fn cpu(domain: &Domain, info: &Info, active: bool) -> Result<Reading<Cpu>, ffi::Error> {
+    let current = info.vcpus;
+    // A driver that cannot tell the configured number has no vCPUs to bring online either.
+    let maximum = reading(domain.max_vcpus())?.unwrap_or(current);
+    if !active {
+        return Ok(Ok(Cpu { current, maximum, ..Cpu::default() }));
+    }
+    let totals = reading(domain.cpu_totals())?.unwrap_or_default();
+    let totals = Fields::new(&totals);
+    let most = usize::try_from(maximum).unwrap_or(usize::MAX);
+    let vcpus = reading(domain.vcpus(most))?.unwrap_or_default();
+    let vcpus = vcpus.into_iter().map(|vcpu| Vcpu {
+        number: vcpu.number,
+        state: u32::try_from(vcpu.state).unwrap_or(0),
+        time: Some(vcpu.time),
+        wait: None,
+        delay: None,
+    });
+    Ok(Ok(Cpu {
+        current,
+        maximum,
+        time: Some(info.cpu_time),
+        user: totals.number("user_time"),
+        system: totals.number("system_time"),
+        vcpus: vcpus.collect(),
+    }))
+}
+
+fn disks(domain: &Domain, devices: &[DiskDevice]) -> Result<Reading<Vec<Disk>>, ffi::Error> {
+    let mut disks = Vec::with_capacity(devices.len());
+    for device in devices {
+        let mut disk =
+            Disk { device: device.device.clone(), source: device.source.clone(), ..Disk::default() };
+        count_requests(domain, &mut disk)?;
+        fill_in_storage(domain, &mut disk)?;
+        disks.push(disk);
+    }
+    Ok(Ok(disks))
+}
+
+fn count_requests(domain: &Domain, disk: &mut Disk) -> Result<(), ffi::Error> {
+    if let Ok(stats) = reading(domain.block_stats_flags(&disk.device))? {
+        let stats = Fields::new(&stats);
+        disk.read_requests = stats.number("rd_operations");
+        disk.read_bytes = stats.number("rd_bytes");
+        disk.read_time = stats.number("rd_total_times");
+        disk.write_requests = stats.number("wr_operations");
+        disk.write_bytes = stats.number("wr_bytes");
+        disk.write_time = stats.number("wr_total_times");
+        disk.flush_requests = stats.number("flush_operations");
+        disk.flush_time = stats.number("flush_total_times");
+        disk.errors = stats.number("errs");
+        return Ok(());
+    }
+    match reading(domain.block_stats(&disk.device))? {
+        Ok(stats) => {
+            let [read_requests, read_bytes, write_requests, write_bytes, errors] =
+                stats.counters.map(|counter| u64::try_from(counter).ok());
+            disk.read_requests = read_requests;
+            disk.read_bytes = read_bytes;
+            disk.write_requests = write_requests;
+            disk.write_bytes = write_bytes;
+            disk.errors = errors;
+        }
+        Err(why) => tracing::debug!(device = disk.device, %why, "no counters of a disk"),
+    }
+    Ok(())
+}
+
+/// The interfaces with all of their counters (see [`fields::vnics`]).
+fn vnics(domain: &Domain, devices: &[VnicDevice]) -> Result<Reading<Vec<Vnic>>, ffi::Error> {
+    let mut vnics = Vec::with_capacity(devices.len());
+    for device in devices {
+        match domain.interface_stats(&device.name) {
+            Ok(counters) => {
+                let counters = counters.map(|counter| u64::try_from(counter).ok());
+                if let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] = counters {
+                    vnics.push(fields::vnic(device, [a, b, c, d, e, f, g, h]));
+                }
+            }
+            Err(error) if error.is_disconnect() => return Err(error),
+            Err(error) if error.is_unsupported() => return Ok(Err(Missing::Unsupported)),
+            Err(error) => {
+                let why = missing(&error);
+                tracing::debug!(device = device.name, %why, "no counters of an interface");
+            }
+        }
+    }
+    Ok(Ok(vnics))
+}
