@@ -1,1 +1,27 @@
-//! Being built.
+//! The agent: joins inspector, sandbox and publisher.
+//!
+//! ```text
+//!  pipeline file ─▶ Plan: guests loaded, meters matched with sources, every fault listed
+//!                     │
+//!  tick of a source ─▶ cycle: one snapshot ─▶ polls on worker threads ─▶ samples, stamped ─▶ batches ─▶ publishers
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`plan`] | from a pipeline file to what will run, or its faults |
+//! | [`schedule`] | when a source polls: jitter at the start, no drift, no overlap |
+//! | [`cycle`] | one poll of a source: snapshot, guests, batches |
+//! | [`resource_metadata`] | an instance's metadata as Ceilometer's agent writes it |
+//! | [`outlets`] | the publishers of the sinks |
+//! | [`run`](mod@run) | the whole agent, from start to an orderly end |
+#![forbid(unsafe_code)]
+
+pub mod cycle;
+pub mod outlets;
+pub mod plan;
+pub mod resource_metadata;
+pub mod run;
+pub mod schedule;
+
+pub use plan::Plan;
+pub use run::{End, Mode, RunError, run};

@@ -1,2 +1,28 @@
-//! Being built.
-fn main() {}
+//! The command line: `nephoscope run`, `check`, `collect`, `sample list`, `snapshot record | show`.
+#![forbid(unsafe_code)]
+
+mod cli;
+mod commands;
+mod exit;
+mod logging;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, SampleCommand, SnapshotCommand};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    logging::start(&cli.log, cli.log_format);
+    let outcome = match cli.command {
+        Command::Run(arguments) => commands::run::run(&arguments),
+        Command::Check(arguments) => commands::check::check(&arguments),
+        Command::Collect(arguments) => commands::collect::collect(&arguments),
+        Command::Sample { command: SampleCommand::List(arguments) } => commands::sample::list(&arguments),
+        Command::Snapshot { command: SnapshotCommand::Record(arguments) } => commands::snapshot::record(&arguments),
+        Command::Snapshot { command: SnapshotCommand::Show(arguments) } => commands::snapshot::show(&arguments),
+    };
+    exit::code(outcome)
+}

@@ -1,0 +1,53 @@
+//! The publishers of the sinks: each publisher gets every sample of its sink.
+
+use std::time::Duration;
+
+use config::Pipeline;
+use publisher::Publisher;
+use sample::Sample;
+
+/// The publishers of all sinks.
+pub struct Outlets {
+    /// By the position of the sink.
+    sinks: Vec<Vec<Publisher>>,
+}
+
+impl Outlets {
+    /// Starts a publisher for each one that the file names; none of them waits for its broker here.
+    ///
+    /// # Errors
+    /// [`publisher::StartError`] of the first that cannot start: a file that cannot be opened.
+    pub fn start(pipeline: &Pipeline) -> Result<Self, publisher::StartError> {
+        let mut sinks = Vec::with_capacity(pipeline.sinks.len());
+        for sink in &pipeline.sinks {
+            let publishers: Result<Vec<_>, _> = sink
+                .publishers
+                .iter()
+                .map(|settings| Publisher::start(&sink.name, settings.value.clone()))
+                .collect();
+            sinks.push(publishers?);
+        }
+        Ok(Self { sinks })
+    }
+
+    /// Hands a batch to every publisher of these sinks. Never waits: a publisher that cannot keep up drops its oldest and counts.
+    pub fn publish(&self, sinks: &[usize], batch: Vec<Sample>) {
+        let mut publishers = sinks.iter().flat_map(|sink| &self.sinks[*sink]).peekable();
+        let mut batch = Some(batch);
+        while let Some(publisher) = publishers.next() {
+            let samples = if publishers.peek().is_some() { batch.clone() } else { batch.take() };
+            publisher.publish(samples.unwrap_or_default());
+        }
+    }
+
+    /// Waits until everything is delivered, at most this long; gives the number of samples that are not.
+    pub async fn close(&self, deadline: Duration) -> u64 {
+        let until = tokio::time::Instant::now() + deadline;
+        let mut undelivered = 0;
+        for publisher in self.sinks.iter().flatten() {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            undelivered += publisher.close(left).await;
+        }
+        undelivered
+    }
+}

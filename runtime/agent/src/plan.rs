@@ -1,0 +1,227 @@
+//! From a pipeline file to what will run: guests loaded and asked for their meters, sources matched with guests.
+//!
+//! Everything that is wrong is added to the file's own faults, at the place of the setting that would have to change, so that one
+//! `check` shows all of it and nothing starts half.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::sync::Arc;
+
+use config::{Faults, Grant, Loaded, Pipeline, Place};
+use inspector::Groups;
+use sample::Kind;
+use sandbox::state::State;
+use sandbox::{Capability, Engine, Guest, Limits, Spec};
+
+/// What will run.
+pub struct Plan {
+    /// The file.
+    pub pipeline: Pipeline,
+    /// The guests, in the order of the file.
+    pub guests: Vec<PlannedGuest>,
+    /// The sources, in the order of the file.
+    pub sources: Vec<PlannedSource>,
+}
+
+/// A loaded guest, its meters in the form that samples share.
+pub struct PlannedGuest {
+    /// The guest.
+    pub guest: Guest,
+    /// Its meters, in the order of its declaration.
+    pub meters: Vec<PlannedMeter>,
+}
+
+/// A meter's name, kind and unit, shared by all its samples.
+#[derive(Clone, Debug)]
+pub struct PlannedMeter {
+    /// The name.
+    pub name: Arc<str>,
+    /// How its volumes relate.
+    pub kind: Kind,
+    /// The unit.
+    pub unit: Arc<str>,
+}
+
+/// A source and what it polls.
+pub struct PlannedSource {
+    /// Its position in [`Pipeline::sources`].
+    pub index: usize,
+    /// The guests that have a meter of this source.
+    pub selections: Vec<Selection>,
+    /// What a snapshot for them must hold.
+    pub groups: Groups,
+}
+
+/// A guest's meters in one source.
+#[derive(Clone, Debug)]
+pub struct Selection {
+    /// Its position in [`Plan::guests`].
+    pub guest: usize,
+    /// Which of its meters the source polls, by their positions.
+    pub meters: Vec<bool>,
+}
+
+impl Plan {
+    /// Loads every guest of the file and matches meters with sources.
+    ///
+    /// # Errors
+    /// Every fault of the file and of its guests.
+    pub fn make(file: Loaded<Pipeline>) -> Result<Loaded<Self>, Faults> {
+        let Loaded { value: pipeline, warnings: mut faults } = file;
+        let whole = Place::file(pipeline.path.display().to_string().into());
+        let engine = match Engine::new() {
+            Ok(engine) => engine,
+            Err(error) => {
+                faults.error(&whole, chain(&error));
+                return Err(faults);
+            }
+        };
+        let guests = load(&engine, &pipeline, &mut faults);
+        // A guest that did not load has its meters missing everywhere: saying so again for each source helps nobody.
+        if faults.is_fatal() {
+            return Err(faults);
+        }
+        let sources: Vec<_> = pipeline
+            .sources
+            .iter()
+            .enumerate()
+            .map(|(index, source)| select(index, source, &guests, &mut faults))
+            .collect();
+        if sources.iter().all(|source| source.selections.is_empty()) {
+            faults.error(&whole, "nothing to poll: no source names a meter that a guest provides");
+        }
+        if faults.is_fatal() {
+            return Err(faults);
+        }
+        Ok(Loaded { value: Self { pipeline, guests, sources }, warnings: faults })
+    }
+}
+
+fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<PlannedGuest> {
+    let mut owners: BTreeMap<String, String> = BTreeMap::new();
+    let mut guests = Vec::new();
+    for described in &pipeline.guests {
+        let guest = match Guest::load(engine, spec(described), Arc::new(State::default())) {
+            Ok(guest) => guest,
+            Err(error) => {
+                let place = match error {
+                    sandbox::LoadError::NotGranted { .. } => &described.grants.place,
+                    _ => &described.module.place,
+                };
+                faults.error(place, chain(&error));
+                continue;
+            }
+        };
+        for meter in guest.meters() {
+            if let Some(owner) = owners.insert(meter.name.clone(), described.name.clone()) {
+                faults.error(
+                    &described.module.place,
+                    format!("guest {} declares the meter {}, which guest {owner} has already", described.name, meter.name),
+                );
+            }
+        }
+        for unused in unused_grants(&described.grants, guest.capabilities()) {
+            faults.warning(
+                &described.grants.place,
+                format!("guest {} is granted {unused} and does not import it", described.name),
+            );
+        }
+        let meters = guest
+            .meters()
+            .iter()
+            .map(|meter| PlannedMeter {
+                name: meter.name.as_str().into(),
+                kind: meter.kind,
+                unit: meter.unit.as_str().into(),
+            })
+            .collect();
+        guests.push(PlannedGuest { guest, meters });
+    }
+    guests
+}
+
+fn select(
+    index: usize,
+    source: &config::Source,
+    guests: &[PlannedGuest],
+    faults: &mut Faults,
+) -> PlannedSource {
+    let mut selections = Vec::new();
+    let mut groups = Groups::new();
+    for (guest, planned) in guests.iter().enumerate() {
+        let meters: Vec<bool> = planned.meters.iter().map(|meter| source.selects(&meter.name)).collect();
+        if meters.contains(&true) {
+            groups.extend(planned.guest.groups());
+            selections.push(Selection { guest, meters });
+        }
+    }
+    let provided: Vec<&str> =
+        guests.iter().flat_map(|guest| guest.meters.iter().map(|meter| &*meter.name)).collect();
+    for pattern in source.unprovided(&provided) {
+        faults.warning(&pattern.place, format!("no guest provides {}: it is not polled", **pattern));
+    }
+    PlannedSource { index, selections, groups }
+}
+
+fn spec(described: &config::Guest) -> Spec {
+    Spec {
+        name: described.name.clone(),
+        module: described.module.value.clone(),
+        grants: described.grants.iter().map(|grant| capability(*grant)).collect(),
+        limits: limits(&described.limits),
+        settings: described.settings.clone(),
+        isolation: match described.isolation {
+            config::Isolation::Poll => sandbox::Isolation::Poll,
+            config::Isolation::Cycle => sandbox::Isolation::Cycle,
+        },
+    }
+}
+
+fn unused_grants(grants: &[Grant], imported: &BTreeSet<Capability>) -> Vec<Capability> {
+    grants.iter().map(|grant| capability(*grant)).filter(|capability| !imported.contains(capability)).collect()
+}
+
+const fn capability(grant: Grant) -> Capability {
+    match grant {
+        Grant::Instance => Capability::Instance,
+        Grant::Memory => Capability::Memory,
+        Grant::Cpu => Capability::Cpu,
+        Grant::Disks => Capability::Disks,
+        Grant::Vnics => Capability::Vnics,
+        Grant::Perf => Capability::Perf,
+        Grant::RawStats => Capability::RawStats,
+        Grant::DomainXml => Capability::DomainXml,
+        Grant::State => Capability::State,
+        Grant::Settings => Capability::Settings,
+        Grant::Log => Capability::Log,
+    }
+}
+
+/// The sandbox's limits with what the file sets in their place.
+fn limits(set: &config::LimitOverrides) -> Limits {
+    let default = Limits::default();
+    Limits {
+        memory: set.memory.unwrap_or(default.memory),
+        table: set.table.unwrap_or(default.table),
+        cpu: set.cpu.unwrap_or(default.cpu),
+        samples: set.samples.unwrap_or(default.samples),
+        sample_bytes: set.sample_bytes.unwrap_or(default.sample_bytes),
+        host_bytes: set.host_bytes.unwrap_or(default.host_bytes),
+        log_bytes: set.log_bytes.unwrap_or(default.log_bytes),
+        state_bytes: set.state_bytes.unwrap_or(default.state_bytes),
+        failures_per_cycle: set.failures_per_cycle.unwrap_or(default.failures_per_cycle),
+    }
+}
+
+/// An error with what it came from, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        let first = cause_text.lines().next().unwrap_or_default();
+        text = format!("{text}: {first}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,168 @@
+//! The whole agent, from start to an orderly end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use inspector::{InspectError, Inspector};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use crate::cycle::{Host, Report};
+use crate::outlets::Outlets;
+use crate::plan::{Plan, chain};
+use crate::schedule::Schedule;
+
+/// How long the publishers may take at the end to deliver what they hold.
+pub const CLOSE: Duration = Duration::from_secs(20);
+
+/// How long to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Until the shutdown.
+    Service,
+    /// One cycle of every source, at once.
+    Once,
+}
+
+/// How it ended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct End {
+    /// Samples that were handed to the publishers.
+    pub samples: u64,
+    /// Polls that failed through a guest's fault, and samples that were refused.
+    pub failures: u64,
+    /// Cycles without a snapshot.
+    pub failed_cycles: u64,
+    /// Samples that no publisher could deliver before the end.
+    pub undelivered: u64,
+}
+
+/// Why the agent did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The recording cannot be replayed.
+    #[error("failed to set the inspector up")]
+    Inspector(#[source] InspectError),
+    /// A publisher cannot start.
+    #[error("failed to start a publisher")]
+    Publisher(#[source] publisher::StartError),
+}
+
+/// Runs a plan until `shutdown` turns true, or for one cycle.
+///
+/// # Errors
+/// [`RunError`] before the first poll; afterwards everything is logged and counted.
+pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) -> Result<End, RunError> {
+    let inspector = match &plan.pipeline.inspector {
+        config::Inspector::Libvirt(settings) => Inspector::libvirt(settings.clone()),
+        config::Inspector::Replay { snapshot } => {
+            Inspector::replay(&snapshot.value).map_err(RunError::Inspector)?
+        }
+    };
+    let outlets = Outlets::start(&plan.pipeline).map_err(RunError::Publisher)?;
+    let host = Arc::new(Host::new(plan, inspector, outlets));
+    tracing::info!(
+        guests = host.plan().guests.len(),
+        sources = host.plan().sources.len(),
+        "polling as host {}",
+        host.plan().pipeline.host
+    );
+    let mut sources = JoinSet::new();
+    for position in 0..host.plan().sources.len() {
+        sources.spawn(source(Arc::clone(&host), position, mode, shutdown.clone()));
+    }
+    let stopper = tokio::spawn({
+        let host = Arc::clone(&host);
+        async move {
+            stopping(&mut shutdown).await;
+            host.stop();
+        }
+    });
+    let mut end = End::default();
+    while let Some(finished) = sources.join_next().await {
+        match finished {
+            Ok(part) => end.add(&part),
+            Err(error) => {
+                tracing::error!("a source's task ended in a panic, which is a fault of this program: {error}");
+                end.failed_cycles += 1;
+            }
+        }
+    }
+    stopper.abort();
+    end.undelivered = host.outlets().close(CLOSE).await;
+    Ok(end)
+}
+
+impl End {
+    fn add(&mut self, other: &Self) {
+        self.samples += other.samples;
+        self.failures += other.failures;
+        self.failed_cycles += other.failed_cycles;
+    }
+}
+
+/// Resolves when the agent is to stop; the sender that is gone means so too.
+async fn stopping(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
+/// Polls one source at its ticks; one cycle at a time, so cycles of a source never overlap.
+async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watch::Receiver<bool>) -> End {
+    let mut sums = End::default();
+    let index = host.plan().sources[position].index;
+    let settings = &host.plan().pipeline.sources[index];
+    let (name, interval) = (settings.name.value.clone(), settings.interval);
+    if host.plan().sources[position].selections.is_empty() {
+        return sums;
+    }
+    let jitter = if mode == Mode::Once { Duration::ZERO } else { host.plan().pipeline.polling.start_jitter };
+    let mut schedule = Schedule::new(interval, jitter);
+    loop {
+        tokio::select! {
+            () = sleep_until(schedule.next()) => {}
+            () = stopping(&mut shutdown) => return sums,
+        }
+        let polled = Arc::clone(&host);
+        let cycle = tokio::task::spawn_blocking(move || polled.cycle(&polled.plan().sources[position])).await;
+        match cycle {
+            Ok(outcome) => sums.add(&log(&name, outcome)),
+            Err(error) => {
+                tracing::error!(source = name, "a poll ended in a panic, which is a fault of this program: {error}");
+                sums.failed_cycles += 1;
+            }
+        }
+        let run_over = schedule.advance(Instant::now());
+        if mode == Mode::Once {
+            return sums;
+        }
+        if run_over > 0 {
+            tracing::warn!(
+                source = name,
+                "the poll took longer than the interval of {interval:?}: {run_over} left out, {} since the start",
+                schedule.left_out()
+            );
+        }
+    }
+}
+
+/// One line per cycle: at level info where all is well, else as a warning that says what was not.
+fn log(source: &str, outcome: Result<Report, InspectError>) -> End {
+    match outcome {
+        Ok(report) => {
+            let Report { instances, polls, samples, .. } = report;
+            let (took, inspected) = (report.took.as_millis(), report.inspected.as_millis());
+            let failures = report.failures() + report.refusals() + report.left_out + report.broken_threads;
+            if failures == 0 {
+                tracing::info!(source, instances, polls, samples, ms = took, libvirt_ms = inspected, "polled");
+            } else {
+                tracing::warn!(source, instances, polls, samples, ms = took, libvirt_ms = inspected, "polled; {report}");
+            }
+            End { samples: samples as u64, failures, ..End::default() }
+        }
+        Err(error) => {
+            tracing::error!(source, "no snapshot, so nothing was polled: {}", chain(&error));
+            End { failed_cycles: 1, ..End::default() }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Arguments and help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::logging::Format;
+
+/// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110, after_help = "Exit codes: 0 done; 1 failed; 2 wrong arguments or files, nothing was started; 3 done, \
+    but polls failed or samples could not be delivered.")]
+pub struct Cli {
+    /// What is logged on standard error: off, error, warn, info, debug, trace; or by part: `warn,guest=debug`.
+    #[arg(long, global = true, default_value = "info", env = "NEPHOSCOPE_LOG", value_name = "LEVEL")]
+    pub log: String,
+    /// The form of log lines.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub log_format: Format,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the agent.
+    #[command(after_help = "Examples:\n  nephoscope run /etc/nephoscope/pipeline.yaml\n  nephoscope run pipeline.yaml --once    one cycle of every source, then exit")]
+    Run(RunArguments),
+    /// Show what a pipeline file would run, or everything that is wrong with it.
+    #[command(after_help = "Examples:\n  nephoscope check pipeline.yaml\n  nephoscope check pipeline.yaml --output json")]
+    Check(CheckArguments),
+    /// Run the collector: from the message queue to the store.
+    #[command(after_help = "Example:\n  nephoscope collect /etc/nephoscope/collector.yaml")]
+    Collect(CollectArguments),
+    /// Samples in the collector's store.
+    Sample {
+        #[command(subcommand)]
+        command: SampleCommand,
+    },
+    /// A host's readings, for replay and for tests of guests.
+    Snapshot {
+        #[command(subcommand)]
+        command: SnapshotCommand,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    /// Poll every source once, without start jitter, deliver, and exit.
+    #[arg(long)]
+    pub once: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct CheckArguments {
+    /// The pipeline file.
+    pub pipeline: PathBuf,
+    #[arg(long, short, value_enum, default_value_t = Report::Text)]
+    pub output: Report,
+}
+
+#[derive(Debug, Args)]
+pub struct CollectArguments {
+    /// The collector's file.
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SampleCommand {
+    /// List samples, newest first.
+    #[command(after_help = "Examples:
+  nephoscope sample list -m mem.max
+  nephoscope sample list -m mem.max -q resource_id=4e1c9c6e-5a1f-4c63-8d53-0d2f4a9f6f01 -l 5
+  nephoscope sample list -q 'timestamp>2026-01-31T12:00:00;metadata.display_name=web-1' --output json
+
+A query is one or more of FIELD OPERATOR VALUE, joined by semicolons. Fields: resource_id, project_id, user_id,
+timestamp, metadata.KEY. Operators: = != < <= > >=. A value can carry its type: metadata.vcpus=integer::2.")]
+    List(SampleListArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct SampleListArguments {
+    /// The meter.
+    #[arg(long, short)]
+    pub meter: Option<String>,
+    /// Which samples: `resource_id=UUID;timestamp>2026-01-31T12:00:00`.
+    #[arg(long, short)]
+    pub query: Option<String>,
+    /// How many at most.
+    #[arg(long, short, default_value_t = 100)]
+    pub limit: usize,
+    #[arg(long, short, value_enum, default_value_t = List::Table)]
+    pub output: List,
+    #[command(flatten)]
+    pub store: Store,
+}
+
+#[derive(Debug, Args)]
+pub struct Store {
+    /// The collector's store.
+    #[arg(long, env = "NEPHOSCOPE_STORE", default_value = "/var/lib/nephoscope/samples.db", value_name = "FILE")]
+    pub store: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SnapshotCommand {
+    /// Read a host once, with every group of readings, and write the readings to a file.
+    #[command(after_help = "Examples:
+  nephoscope snapshot record host.json
+  nephoscope snapshot record host.json --connect qemu+ssh://compute-1/system
+
+The file holds names, projects and XML of the instances. A pipeline file with `inspector: replay` polls it.")]
+    Record(RecordArguments),
+    /// Show what a recording holds.
+    #[command(after_help = "Example:\n  nephoscope snapshot show host.json")]
+    Show(ShowArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct RecordArguments {
+    /// The file to write; an existing one is replaced.
+    pub file: PathBuf,
+    /// libvirt's connection URI, opened read-only.
+    #[arg(long, value_name = "URI", default_value = inspector::settings::DEFAULT_URI)]
+    pub connect: String,
+}
+
+#[derive(Debug, Args)]
+pub struct ShowArguments {
+    /// The recording.
+    pub file: PathBuf,
+    #[arg(long, short, value_enum, default_value_t = Report::Text)]
+    pub output: Report,
+}
+
+/// The form of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Report {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The form of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum List {
+    /// A table that fits the terminal.
+    Table,
+    /// A JSON array.
+    Json,
+    /// Comma-separated values with a header.
+    Csv,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

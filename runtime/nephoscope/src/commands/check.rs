@@ -1,0 +1,137 @@
+//! `nephoscope check`: what a pipeline file would run, or every fault of it.
+
+use std::io::Write as _;
+
+use agent::Plan;
+use serde_json::{Value, json};
+
+use super::plan;
+use super::table::Table;
+use crate::cli::{CheckArguments, Report};
+use crate::exit::BadFile;
+
+pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match (plan(&arguments.pipeline), arguments.output) {
+        (Ok(loaded), Report::Json) => {
+            let report = json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(&loaded.value) });
+            writeln!(out, "{report:#}")?;
+            Ok(())
+        }
+        (Ok(loaded), Report::Text) => {
+            write!(out, "{}", loaded.warnings)?;
+            show(&loaded.value, &mut out)?;
+            Ok(())
+        }
+        (Err(faults), Report::Json) => {
+            writeln!(out, "{:#}", json!({ "ok": false, "faults": faults.to_json() }))?;
+            Err(BadFile.into())
+        }
+        (Err(faults), Report::Text) => {
+            write!(out, "{faults}")?;
+            Err(BadFile.into())
+        }
+    }
+}
+
+fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
+    let pipeline = &plan.pipeline;
+    writeln!(out, "host {}, samples of source {}", pipeline.host, pipeline.sample_source)?;
+    writeln!(out, "reads {}\n", inspector(plan))?;
+    let mut guests = Table::new(["guest", "meter", "kind", "unit", "reads", "isolation"]);
+    for (planned, described) in plan.guests.iter().zip(&pipeline.guests) {
+        for meter in planned.guest.meters() {
+            guests.row([
+                planned.guest.name().to_owned(),
+                meter.name.clone(),
+                meter.kind.to_string(),
+                meter.unit.clone(),
+                names(planned.guest.capabilities()),
+                format!("{:?}", described.isolation).to_lowercase(),
+            ]);
+        }
+    }
+    writeln!(out, "{guests}")?;
+    let mut sources = Table::new(["source", "every", "meters", "sinks"]);
+    for planned in &plan.sources {
+        let source = &pipeline.sources[planned.index];
+        sources.row([
+            source.name.value.clone(),
+            format!("{:?}", source.interval),
+            polled(plan, planned).join(" "),
+            source.sinks.iter().map(|sink| pipeline.sinks[*sink].name.value.clone()).collect::<Vec<_>>().join(" "),
+        ]);
+    }
+    writeln!(out, "{sources}")?;
+    let mut sinks = Table::new(["sink", "publisher"]);
+    for sink in &pipeline.sinks {
+        for publisher in &sink.publishers {
+            sinks.row([sink.name.value.clone(), publisher.target.to_string()]);
+        }
+    }
+    write!(out, "{sinks}")?;
+    Ok(())
+}
+
+fn describe(plan: &Plan) -> Value {
+    let pipeline = &plan.pipeline;
+    let guests = plan.guests.iter().zip(&pipeline.guests).map(|(planned, described)| {
+        let meters = planned.guest.meters().iter().map(|meter| {
+            json!({ "name": meter.name, "kind": meter.kind.as_str(), "unit": meter.unit, "description": meter.description })
+        });
+        json!({
+            "name": planned.guest.name(),
+            "module": described.module.display().to_string(),
+            "grants": described.grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
+            "imports": planned.guest.capabilities().iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
+            "isolation": format!("{:?}", described.isolation).to_lowercase(),
+            "meters": meters.collect::<Vec<_>>(),
+        })
+    });
+    let sources = plan.sources.iter().map(|planned| {
+        let source = &pipeline.sources[planned.index];
+        json!({
+            "name": source.name.value,
+            "interval_seconds": source.interval.as_secs_f64(),
+            "meters": polled(plan, planned),
+            "sinks": source.sinks.iter().map(|sink| &pipeline.sinks[*sink].name.value).collect::<Vec<_>>(),
+        })
+    });
+    let sinks = pipeline.sinks.iter().map(|sink| {
+        let publishers = sink.publishers.iter().map(|publisher| publisher.target.to_string());
+        json!({ "name": sink.name.value, "publishers": publishers.collect::<Vec<_>>() })
+    });
+    json!({
+        "host": pipeline.host,
+        "sample_source": pipeline.sample_source,
+        "inspector": inspector(plan),
+        "guests": guests.collect::<Vec<_>>(),
+        "sources": sources.collect::<Vec<_>>(),
+        "sinks": sinks.collect::<Vec<_>>(),
+    })
+}
+
+fn inspector(plan: &Plan) -> String {
+    match &plan.pipeline.inspector {
+        config::Inspector::Libvirt(settings) => format!("libvirt at {}", settings.uri),
+        config::Inspector::Replay { snapshot } => format!("the recording {}", snapshot.display()),
+    }
+}
+
+/// The meters that a source polls.
+fn polled(plan: &Plan, source: &agent::plan::PlannedSource) -> Vec<String> {
+    let mut meters = Vec::new();
+    for selection in &source.selections {
+        for (meter, chosen) in plan.guests[selection.guest].meters.iter().zip(&selection.meters) {
+            if *chosen {
+                meters.push(meter.name.to_string());
+            }
+        }
+    }
+    meters
+}
+
+fn names(capabilities: &std::collections::BTreeSet<sandbox::Capability>) -> String {
+    let names: Vec<_> = capabilities.iter().map(|capability| capability.as_str()).collect();
+    if names.is_empty() { "nothing".to_owned() } else { names.join(" ") }
+}

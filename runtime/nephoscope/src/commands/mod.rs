@@ -1,0 +1,38 @@
+//! A command per file.
+
+pub mod check;
+pub mod collect;
+pub mod run;
+pub mod sample;
+pub mod snapshot;
+mod table;
+
+use std::path::Path;
+
+use agent::Plan;
+use config::{Faults, Loaded};
+
+use crate::exit::BadFile;
+
+/// A runtime with a few threads; polls run on threads of their own.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
+}
+
+/// Loads a pipeline file and its guests.
+fn plan(path: &Path) -> Result<Loaded<Plan>, Faults> {
+    config::load_pipeline(path).and_then(Plan::make)
+}
+
+/// Prints every fault; the error then says only that nothing was started.
+fn refused(faults: &Faults) -> anyhow::Error {
+    eprint!("{faults}");
+    BadFile.into()
+}
+
+/// Logs what an operator should know about a file that can be used.
+fn warn(faults: &Faults) {
+    for fault in faults.iter() {
+        tracing::warn!("{fault}");
+    }
+}
