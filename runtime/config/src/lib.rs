@@ -1,1 +1,63 @@
-//! Being built.
+//! Pipeline and collector files: read into plain settings, with every fault at once, by file, line and column.
+//!
+//! ```text
+//!  text ──yaml──▶ nodes with places ──section, value──▶ settings
+//!                         └────────── faults ──────────────┘     nothing starts while one of them is an error
+//! ```
+//!
+//! The decoder goes on after a fault, so that one `nephoscope check` shows all of them. What cannot be known here (whether a
+//! module imports more than it was granted, which meters it has) the agent adds to the same list, at the [`Place`] that each
+//! setting keeps.
+//!
+//! Files are hostile until read: size, number of nodes (aliases included), depth and every value are bounded. Secrets
+//! (`telemetry_secret`, brokers' URLs) stand in the file, in a file of their own or in the environment, and show neither in
+//! faults nor in `Debug`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`pipeline`] | the agent's file: guests, sources, sinks |
+//! | [`collector_file`] | the collector's file |
+//! | [`filter`] | Ceilometer's rules for meters and resources |
+//! | [`fault`] | faults, for people and as JSON |
+//! | [`reference`](mod@reference) | the tables of all keys, from which `docs/configuration.md` is made |
+#![forbid(unsafe_code)]
+
+mod broker;
+pub mod collector_file;
+pub mod fault;
+mod file;
+pub mod filter;
+pub mod pipeline;
+mod place;
+pub mod reference;
+mod secret;
+pub mod section;
+mod value;
+mod yaml;
+
+pub use collector_file::load_collector;
+pub use fault::{Fault, Faults, Severity};
+pub use filter::{Filter, FilterFault};
+pub use pipeline::{
+    Grant, Guest, Inspector, Isolation, LimitOverrides, Pipeline, Polling, Sink, Source, load_pipeline,
+};
+pub use place::{Located, Place};
+
+/// A file that can be used, and what its operator should know about it.
+#[derive(Clone, Debug)]
+pub struct Loaded<T> {
+    /// What the file says.
+    pub value: T,
+    /// Faults, all of them [`Severity::Warning`].
+    pub warnings: Faults,
+}
+
+impl<T> Loaded<T> {
+    /// The outcome of a load: the value, unless an error was noted.
+    fn new(value: Option<T>, faults: Faults) -> Result<Self, Faults> {
+        match value {
+            Some(value) if !faults.is_fatal() => Ok(Self { value, warnings: faults }),
+            _ => Err(faults),
+        }
+    }
+}

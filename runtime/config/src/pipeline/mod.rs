@@ -1,0 +1,308 @@
+//! The agent's file, in Ceilometer's vocabulary.
+//!
+//! Sections are decoded in one pass; then names are looked up (unique, existing sinks). `sources` is the list itself or the
+//! name of a polling.yaml, which is read by the same code, more leniently: what Ceilometer reads over is a warning there.
+
+mod guest;
+mod host;
+mod sink;
+mod source;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sample::signature::Secret;
+
+pub(crate) use guest::{GUEST, LIMITS};
+pub use guest::{Grant, Guest, Isolation, LimitOverrides};
+pub use host::Inspector;
+pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
+pub use sink::Sink;
+pub(crate) use sink::{AMQP, PUBLISHER, SINK};
+pub(crate) use source::SOURCE;
+pub use source::Source;
+
+use crate::fault::shown;
+use crate::file;
+use crate::secret::secret;
+use crate::section::{Decoder, Map, Section, Unknown, key, meant};
+use crate::value;
+use crate::yaml::{Node, Value};
+use crate::{Faults, Loaded, Place};
+
+/// Threads beyond this wait for each other.
+const MAX_WORKERS: u64 = 256;
+
+/// What a pipeline file says.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// The file, as it was named.
+    pub path: PathBuf,
+    /// This host's name, as samples carry it (`instance_host`): Ceilometer's `[DEFAULT]host`.
+    pub host: String,
+    /// The samples' `source`: Ceilometer's `[DEFAULT]sample_source`.
+    pub sample_source: String,
+    /// How the host is read.
+    pub inspector: Inspector,
+    /// The pollsters; at least one, names are unique.
+    pub guests: Vec<Guest>,
+    /// What is polled; at least one, names are unique.
+    pub sources: Vec<Source>,
+    /// Where samples go; at least one, names are unique.
+    pub sinks: Vec<Sink>,
+    /// How it is polled.
+    pub polling: Polling,
+}
+
+/// How sources are polled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Polling {
+    /// The first poll of a source waits a random time up to this, and never longer than its interval.
+    pub start_jitter: Duration,
+    /// Threads that run guests: Ceilometer's `threads_to_process_pollsters`.
+    pub workers: usize,
+}
+
+impl Default for Polling {
+    fn default() -> Self {
+        Self { start_jitter: Duration::from_secs(10), workers: 2 }
+    }
+}
+
+pub(crate) static FILE: Section = Section {
+    title: "a pipeline file",
+    path: "",
+    about: "Paths are relative to the file's own folder.",
+    keys: &[
+        key(
+            "inspector",
+            "word",
+            "libvirt",
+            "`libvirt`, or `replay`: the readings of a recorded snapshot, without any libvirt.",
+        ),
+        key(
+            "snapshot",
+            "path",
+            "",
+            "With `inspector: replay`: the recording (`nephoscope snapshot record`).",
+        ),
+        key("libvirt", "mapping", "", "The connection to libvirt."),
+        key("instances", "mapping", "", "Instances without nova's metadata."),
+        key(
+            "host",
+            "text",
+            "",
+            "This host's name in the samples; absent, its hostname. On a nova host, what `[DEFAULT]host` says there.",
+        ),
+        key("sample_source", "text", "openstack", "The samples' `source`."),
+        key("guests", "list", "", "Required. The pollsters."),
+        key("sources", "list, or path", "", "Required. What is polled; or a polling.yaml of Ceilometer's."),
+        key("sinks", "list", "", "Required. Where samples go."),
+        key("polling", "mapping", "", "How it is polled."),
+        key("publisher", "mapping", "", "What publishers have in common."),
+    ],
+};
+
+pub(crate) static POLLING: Section = Section {
+    title: "the section `polling`",
+    path: "polling",
+    about: "How it is polled.",
+    keys: &[
+        key(
+            "batch_size",
+            "number",
+            "50",
+            "Most samples in a message; 0 means one sample per message, as in Ceilometer.",
+        ),
+        key(
+            "start_jitter",
+            "duration",
+            "10s",
+            "A source's first poll waits a random time up to this, so that hosts do not poll in step.",
+        ),
+        key("threads_to_process_pollsters", "number", "2", "Threads that run guests."),
+    ],
+};
+
+pub(crate) static COMMON: Section = Section {
+    title: "the section `publisher`",
+    path: "publisher",
+    about: "What publishers have in common.",
+    keys: &[key(
+        "telemetry_secret",
+        "text or SECRET",
+        "change this for valid signing",
+        "Signs every sample, as Ceilometer's `[publisher]telemetry_secret`. The default is public and protects nothing; `\"\"` leaves \
+         samples unsigned.",
+    )],
+};
+
+pub(crate) static POLLING_FILE: Section = Section {
+    title: "a polling.yaml",
+    path: "",
+    about: "Ceilometer's own file.",
+    keys: &[key("sources", "list", "", "Required. What is polled.")],
+};
+
+/// Reads a pipeline file. Opens and reads the files that it names; connects to nothing.
+///
+/// # Errors
+/// Every fault of the file, warnings included, if one of them is an error.
+pub fn load_pipeline(path: impl AsRef<Path>) -> Result<Loaded<Pipeline>, Faults> {
+    let path = path.as_ref();
+    let mut faults = Faults::default();
+    let pipeline = file::open(path, None, &mut faults).and_then(|root| {
+        let mut d = Decoder { faults: &mut faults, folder: file::folder(path) };
+        pipeline(&mut d, path, &root)
+    });
+    Loaded::new(pipeline, faults)
+}
+
+fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
+    let map = Map::open(d, root, &FILE, Unknown::Refuse)?;
+    let inspector = host::inspector(d, &map);
+    let host = match map.get("host") {
+        Some(node) => value::text(d, node),
+        None => hostname(d, &map),
+    };
+    let mut sample_source = "openstack".to_owned();
+    map.set(d, "sample_source", &mut sample_source, value::text);
+    let (polling, common) = polling(d, &map);
+    let guests = map.required(d, "guests", |d, node| d.list(node, "guests", guest::guest));
+    let drafts = map.required(d, "sources", sources);
+    let sinks =
+        map.required(d, "sinks", |d, node| d.list(node, "sinks", |d, node| sink::sink(d, node, &common)));
+
+    let guests = guests.unwrap_or_default();
+    unique(d, "guest", guests.iter().map(|guest| (guest.name.as_str(), &guest.place)));
+    bounded(d, map.place, "guests", guests.len(), guest::MAX_GUESTS);
+    let mut drafts = drafts.unwrap_or_default();
+    unique(d, "source", drafts.iter().map(|draft| (draft.source.name.as_str(), &draft.source.name.place)));
+    bounded(d, map.place, "sources", drafts.len(), source::MAX_SOURCES);
+    // Without a readable list of sinks, the sources' references cannot be judged.
+    if let Some(sinks) = &sinks {
+        unique(d, "sink", sinks.iter().map(|sink| (sink.name.as_str(), &sink.name.place)));
+        bounded(d, map.place, "sinks", sinks.len(), sink::MAX_SINKS);
+        join(d, &mut drafts, sinks, declared_sinks(&map));
+    }
+    Some(Pipeline {
+        path: path.to_owned(),
+        host: host?,
+        sample_source,
+        inspector: inspector?,
+        guests,
+        sources: drafts.into_iter().map(|draft| draft.source).collect(),
+        sinks: sinks?,
+        polling,
+    })
+}
+
+fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
+    let mut polling = Polling::default();
+    let mut common =
+        sink::Common { batch_size: publisher::BATCH_SIZE, secret: Secret::new(publisher::CEILOMETER_SECRET) };
+    if let Some(map) = file.section(d, "polling", &POLLING) {
+        map.set(d, "batch_size", &mut common.batch_size, sink::batch_size);
+        map.set(
+            d,
+            "start_jitter",
+            &mut polling.start_jitter,
+            value::duration(Duration::ZERO, Duration::from_secs(3_600)),
+        );
+        map.set(d, "threads_to_process_pollsters", &mut polling.workers, value::number(1, MAX_WORKERS));
+    }
+    if let Some(map) = file.section(d, "publisher", &COMMON)
+        && let Some(text) = map.optional(d, "telemetry_secret", secret)
+    {
+        common.secret = Secret::new(text);
+    }
+    (polling, common)
+}
+
+/// The list of sources, or the polling.yaml that holds it.
+fn sources(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<source::Draft>> {
+    let Value::Scalar(name) = &node.value else {
+        return d.list(node, "sources", |d, node| source::source(d, node, Unknown::Refuse));
+    };
+    let path = d.resolve(name);
+    let root = file::open(&path, Some(&node.place), d.faults)?;
+    let map = Map::open(d, &root, &POLLING_FILE, Unknown::Warn)?;
+    map.required(d, "sources", |d, node| {
+        d.list(node, "sources", |d, node| source::source(d, node, Unknown::Warn))
+    })
+}
+
+/// The names of the sinks, those among them that have faults of their own.
+fn declared_sinks<'n>(file: &Map<'n>) -> Vec<&'n str> {
+    let Some(Node { value: Value::Sequence(items), .. }) = file.get("sinks") else { return Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| match &item.value {
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "name"),
+            _ => None,
+        })
+        .filter_map(|entry| match &entry.node.value {
+            Value::Scalar(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Looks the sources' sinks up. A sink that is declared but has faults is no second fault of its sources.
+fn join(d: &mut Decoder<'_>, drafts: &mut [source::Draft], sinks: &[Sink], declared: Vec<&str>) {
+    // Where a source has faults, it may be the one that would use a sink.
+    let mut used = vec![drafts.is_empty() || d.faults.is_fatal(); sinks.len()];
+    for draft in drafts {
+        let Some(names) = &draft.sinks else {
+            draft.source.sinks = (0..sinks.len()).collect();
+            used.fill(true);
+            continue;
+        };
+        for name in names {
+            match sinks.iter().position(|sink| sink.name.value == name.value) {
+                Some(index) if draft.source.sinks.contains(&index) => {
+                    d.faults.warning(&name.place, format!("the sink {} is named twice", shown(name)));
+                }
+                Some(index) => {
+                    draft.source.sinks.push(index);
+                    used[index] = true;
+                }
+                None if declared.contains(&name.as_str()) => {}
+                None => {
+                    let hint = meant(name, declared.iter().copied());
+                    d.faults.error(&name.place, format!("there is no sink {}; {hint}", shown(name)));
+                    used.fill(true);
+                }
+            }
+        }
+    }
+    for (sink, _) in sinks.iter().zip(used).filter(|(_, used)| !used) {
+        d.faults.warning(&sink.name.place, format!("no source writes to the sink {}", shown(&sink.name)));
+    }
+}
+
+fn unique<'a>(d: &mut Decoder<'_>, what: &str, names: impl Iterator<Item = (&'a str, &'a Place)>) {
+    let mut seen: HashMap<&str, &Place> = HashMap::new();
+    for (name, place) in names {
+        if let Some(first) = seen.insert(name, place) {
+            d.faults.error(place, format!("a second {what} {}; the first stands at {first}", shown(name)));
+        }
+    }
+}
+
+fn bounded(d: &mut Decoder<'_>, place: &Place, what: &str, count: usize, most: usize) {
+    if count > most {
+        d.faults.error(place, format!("{count} {what}; at most {most}"));
+    }
+}
+
+fn hostname(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        d.faults.error(file.place, "this host's name cannot be found out: set `host`");
+        return None;
+    }
+    Some(name.to_owned())
+}

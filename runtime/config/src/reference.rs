@@ -1,0 +1,54 @@
+//! The tables of all keys: what the decoder accepts is what `docs/configuration.md` says, for both are made from these.
+
+use std::fmt::Write;
+
+use crate::secret::SECRET;
+use crate::section::Section;
+use crate::{broker, collector_file, pipeline};
+
+/// The mappings of a pipeline file.
+pub fn pipeline_sections() -> Vec<&'static Section> {
+    use pipeline::*;
+    vec![
+        &FILE,
+        &LIBVIRT,
+        &DEADLINES,
+        &RECONNECT,
+        &KEEPALIVE,
+        &INSTANCES,
+        &GUEST,
+        &LIMITS,
+        &SOURCE,
+        &SINK,
+        &PUBLISHER,
+        &AMQP,
+        &broker::TLS_SECTION,
+        &POLLING,
+        &COMMON,
+        &SECRET,
+    ]
+}
+
+/// The mappings of a collector's file.
+pub fn collector_sections() -> Vec<&'static Section> {
+    use collector_file::*;
+    vec![&FILE, &AMQP, &broker::TLS_SECTION, &COMMIT, &DEAD_LETTER, &SECRET]
+}
+
+/// Sections as Markdown tables, each below a heading of the third level.
+pub fn markdown(sections: &[&Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        let heading =
+            if section.path.is_empty() { "At the top".to_owned() } else { format!("`{}`", section.path) };
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "### {heading}\n\n{}\n", section.about);
+        text.push_str("| key | type | default | meaning |\n|---|---|---|---|\n");
+        for key in section.keys {
+            let default = if key.default.is_empty() { String::new() } else { format!("`{}`", key.default) };
+            let _ = writeln!(text, "| `{}` | {} | {default} | {} |", key.name, key.kind, key.meaning);
+        }
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,316 @@
+//! What good files mean.
+
+use nephoscope_config as config;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use config::section::Section;
+use config::{Grant, Inspector, Isolation, Loaded, Pipeline, load_collector, load_pipeline, reference};
+use publisher::Target;
+use sample::signature::{Secret, verify};
+use serde_json::{Map, Value, json};
+
+fn load(path: impl AsRef<Path>) -> Loaded<Pipeline> {
+    load_pipeline(&path).unwrap_or_else(|faults| panic!("{faults}"))
+}
+
+/// A pipeline with what every one needs, and some text before it.
+fn pipeline_with(folder: &Path, text: &str) -> std::path::PathBuf {
+    fs::write(folder.join("m.wasm"), b"").unwrap();
+    let rest = "guests: [{name: x, module: m.wasm, grants: []}]\nhost: h\n";
+    let path = folder.join("pipeline.yaml");
+    fs::write(&path, format!("{text}\n{rest}")).unwrap();
+    path
+}
+
+const SOURCES: &str = "sources: [{name: a, interval: 60, meters: ['*']}]";
+const SINKS: &str = "sinks: [{name: s, publishers: ['stdout:']}]";
+
+/// A signed sample, to recognise a secret that nothing shows.
+fn signed(secret: &str) -> Map<String, Value> {
+    let Value::Object(mut sample) = json!({"counter_name": "mem.max", "counter_volume": 1}) else {
+        unreachable!()
+    };
+    let signature = sample::signature::sign(&sample, &Secret::new(secret));
+    sample.insert("message_signature".into(), signature.into());
+    sample
+}
+
+#[test]
+fn every_key_reaches_its_setting() {
+    let Loaded { value: pipeline, warnings } = load("tests/settings/everything.yaml");
+    // Who checked the files out decides whether others may read the secret.
+    assert!(warnings.iter().all(|fault| fault.message.contains("chmod")), "{warnings}");
+    assert_eq!((pipeline.host.as_str(), pipeline.sample_source.as_str()), ("compute-7", "cloud"));
+
+    let Inspector::Libvirt(libvirt) = &pipeline.inspector else { panic!("libvirt") };
+    let seconds = Duration::from_secs;
+    assert_eq!(libvirt.uri, "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro");
+    assert_eq!((libvirt.deadlines.open, libvirt.deadlines.sweep), (seconds(11), seconds(12)));
+    assert_eq!(
+        (libvirt.deadlines.call, libvirt.deadlines.snapshot),
+        (Duration::from_millis(500), seconds(60))
+    );
+    assert_eq!(libvirt.xml_refresh, seconds(3600));
+    assert_eq!((libvirt.reconnect.first, libvirt.reconnect.most), (Duration::from_millis(100), seconds(5)));
+    assert_eq!((libvirt.keepalive.interval, libvirt.keepalive.count), (seconds(7), 3));
+    assert_eq!(libvirt.default_project.as_deref(), Some("plain"));
+    assert_eq!(libvirt.default_user.as_deref(), Some("nobody"));
+
+    let guest = &pipeline.guests[0];
+    assert_eq!(*guest.module, Path::new("tests/settings/module.wasm"));
+    assert_eq!(*guest.grants, Grant::all().collect::<Vec<_>>());
+    assert_eq!(guest.isolation, Isolation::Cycle);
+    assert_eq!(guest.limits.memory, Some(16 << 20));
+    assert_eq!(guest.limits.table, Some(1000));
+    assert_eq!(guest.limits.cpu, Some(Duration::from_millis(20)));
+    assert_eq!((guest.limits.samples, guest.limits.sample_bytes), (Some(10), Some(2048)));
+    assert_eq!((guest.limits.host_bytes, guest.limits.log_bytes), (Some(65_536), Some(1000)));
+    assert_eq!((guest.limits.state_bytes, guest.limits.failures_per_cycle), (Some(1024), Some(3)));
+    let settings: Vec<_> = guest.settings.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    assert_eq!(settings, [("empty", ""), ("factor", "1.5"), ("on", "yes"), ("unit", "MiB")]);
+    assert_eq!(pipeline.guests[1].isolation, Isolation::Poll);
+    assert_eq!(pipeline.guests[1].limits, config::LimitOverrides::default());
+    assert_eq!((guest.place.line, guest.place.column), (12, 5));
+
+    let [memory, rest] = &pipeline.sources[..] else { panic!("two sources") };
+    assert!(memory.selects("mem.max") && memory.selects("memory.usage") && !memory.selects("cpu"));
+    assert!(!rest.selects("mem.max") && rest.selects("cpu"));
+    assert!(memory.polls("b9c03180", "instance-0000002b") && !memory.polls("b9c03180", "instance-0000002a"));
+    assert_eq!((memory.interval, rest.interval), (seconds(60), seconds(300)));
+    assert_eq!((&memory.sinks[..], &rest.sinks[..]), (&[1, 0][..], &[0, 1][..]));
+
+    let publishers = &pipeline.sinks[0].publishers;
+    let Target::Amqp(amqp) = &publishers[0].target else { panic!("amqp") };
+    let brokers: Vec<_> = amqp.brokers.iter().map(|broker| broker.url.to_string()).collect();
+    assert_eq!(brokers, ["amqps://mq1:5671/cloud", "amqps://mq2:5671/cloud"]);
+    assert_eq!(
+        (amqp.exchange.as_str(), &amqp.topics[..]),
+        ("telemetry", &["notifications".into(), "copies".into()][..])
+    );
+    assert!(amqp.flags.durable && amqp.flags.quorum && !amqp.flags.auto_delete);
+    assert_eq!((publishers[0].batch_size, publishers[0].queue, amqp.window), (10, 5, 6));
+    let broker = &amqp.brokers[1];
+    assert_eq!((broker.heartbeat, broker.deadline), (seconds(10), seconds(2)));
+    assert_eq!(broker.tls.ca.as_deref(), Some(Path::new("tests/settings/module.wasm")));
+    assert!(broker.tls.certificate.is_some() && broker.tls.key.is_some());
+    assert!(verify(&signed("hunter2 of a file"), &publishers[0].secret), "its own secret");
+    assert_eq!(publishers[1].batch_size, 20);
+    assert!(verify(&signed("hunter2"), &publishers[1].secret), "the common secret");
+    assert!(!verify(&signed("another"), &publishers[1].secret));
+    assert!(matches!(pipeline.sinks[1].publishers[1].target, Target::Stdout));
+    let polling = config::Polling { start_jitter: Duration::ZERO, workers: 4 };
+    assert_eq!(pipeline.polling, polling);
+
+    assert!(!format!("{pipeline:?}").contains("hunter2"), "Debug shows a secret");
+}
+
+#[test]
+fn ceilometers_own_polling_yaml_loads_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    for (file, meters, interval) in [("polling.yaml", 15, 300), ("polling_all.yaml", 1, 300)] {
+        fs::copy(Path::new("tests/vectors").join(file), folder.path().join(file)).unwrap();
+        let loaded = load(pipeline_with(folder.path(), &format!("sources: {file}\n{SINKS}")));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        let [source] = &loaded.value.sources[..] else { panic!("one source") };
+        assert_eq!(source.interval, Duration::from_secs(interval));
+        assert_eq!(source.sinks, [0]);
+        assert!(source.polls("any", "instance") && source.selects("memory.usage"));
+        assert_eq!(source.selects("mem.max"), file == "polling_all.yaml");
+        assert_eq!(source.unprovided(&[]).count(), meters);
+    }
+}
+
+#[test]
+fn meters_that_nothing_provides_are_known_by_their_place() {
+    let loaded = load(pipeline_with(
+        tempfile::tempdir().unwrap().path(),
+        &format!(
+            "sources:\n- name: a\n  interval: 60\n  meters: [mem.max, cpu, 'disk.*', 'network.*']\n{SINKS}"
+        ),
+    ));
+    let missing: Vec<_> = loaded.value.sources[0]
+        .unprovided(&["mem.max", "disk.root.size"])
+        .map(|pattern| (pattern.value.as_str(), pattern.place.line, pattern.place.column))
+        .collect();
+    assert_eq!(missing, [("cpu", 4, 21), ("network.*", 4, 36)]);
+}
+
+/// A mapping with the documented defaults of a section, as text in YAML's flow style; nested mappings inside.
+fn written_out(section: &Section, sections: &[&'static Section], fixed: &[(&str, &str)]) -> String {
+    let mut parts = Vec::new();
+    for key in section.keys {
+        let path = if section.path.is_empty() {
+            key.name.to_owned()
+        } else {
+            format!("{}.{}", section.path, key.name)
+        };
+        let nested = sections.iter().find(|section| section.path == path && key.kind == "mapping");
+        let value = match (fixed.iter().find(|(fixed, _)| *fixed == path), nested) {
+            (Some((_, value)), _) => (*value).to_owned(),
+            (None, Some(nested)) => written_out(nested, sections, fixed),
+            (None, None) if key.default.is_empty() => continue,
+            (None, None) => key.default.to_owned(),
+        };
+        parts.push(format!("{}: {value}", key.name));
+    }
+    format!("{{{}}}", parts.join(", "))
+}
+
+#[test]
+fn the_documented_defaults_are_those_that_hold() {
+    let folder = tempfile::tempdir().unwrap();
+    let amqp = |text: &str| format!("[{{name: s, publishers: [{{amqp: {text}}}]}}]");
+    let brief =
+        load(pipeline_with(folder.path(), &format!("{SOURCES}\nsinks: {}", amqp("{url: 'amqp://h/'}"))));
+
+    let sections = reference::pipeline_sections();
+    let at = |path: &str| *sections.iter().find(|section| section.path == path).unwrap();
+    let broker = written_out(
+        at("sinks[].publishers[].amqp"),
+        &sections,
+        &[("sinks[].publishers[].amqp.url", "'amqp://h/'")],
+    );
+    let sinks = amqp(&broker);
+    let fixed = [
+        ("host", "h"),
+        ("guests", "[{name: x, module: m.wasm, grants: [], isolation: poll}]"),
+        ("sources", "[{name: a, interval: 60, meters: ['*']}]"),
+        ("sinks", sinks.as_str()),
+    ];
+    let path = folder.path().join("pipeline.yaml");
+    fs::write(&path, written_out(at(""), &sections, &fixed)).unwrap();
+    let long = load(&path);
+    let plain = |pipeline: &Pipeline| {
+        (
+            format!("{:?} {:?} {:?}", pipeline.inspector, pipeline.polling, pipeline.sample_source),
+            format!("{:?}", pipeline.sinks[0].publishers[0].value),
+        )
+    };
+    assert_eq!(plain(&brief.value), plain(&long.value));
+    let secret = &long.value.sinks[0].publishers[0].secret;
+    assert!(verify(&signed("change this for valid signing"), secret));
+    assert!(verify(&signed("change this for valid signing"), &brief.value.sinks[0].publishers[0].secret));
+
+    let sections = reference::collector_sections();
+    let path = folder.path().join("collector.yaml");
+    fs::write(&path, "{amqp: {url: 'amqp://h/'}, store: s.db}").unwrap();
+    let brief = load_collector(&path).unwrap().value;
+    let fixed = [("amqp.url", "'amqp://h/'"), ("store", "s.db")];
+    fs::write(&path, written_out(sections[0], &sections, &fixed)).unwrap();
+    let long = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}")).value;
+    assert_eq!(format!("{brief:?}"), format!("{long:?}"));
+    assert!(verify(&signed("change this for valid signing"), &long.secret));
+}
+
+#[test]
+fn secrets_come_from_a_file_or_the_environment() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    fs::write(&secret, "s3cr3t \r\n").unwrap();
+    let common = "publisher: {telemetry_secret: {file: secret}}";
+    for (mode, warned) in [(0o600, false), (0o640, false), (0o644, true)] {
+        fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+        let loaded = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}\n{common}")));
+        assert_eq!(!loaded.warnings.is_empty(), warned, "{mode:o}: {}", loaded.warnings);
+        assert!(verify(&signed("s3cr3t "), &loaded.value.sinks[0].publishers[0].secret));
+        assert!(!format!("{loaded:?}").contains("s3cr3t"));
+    }
+    // Cargo sets this one for tests.
+    let common = "publisher: {telemetry_secret: {env: CARGO_PKG_NAME}}";
+    let loaded = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}\n{common}")));
+    assert!(verify(&signed("nephoscope-config"), &loaded.value.sinks[0].publishers[0].secret));
+    let common = "publisher: {telemetry_secret: ''}";
+    let loaded = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}\n{common}")));
+    assert!(loaded.value.sinks[0].publishers[0].secret.is_empty());
+}
+
+#[test]
+fn the_collectors_file_reaches_its_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("collector.yaml");
+    fs::write(
+        &path,
+        "amqp: {urls: ['amqp://u:hunter2@a/', 'amqp://b/v'], control_exchange: x, topics: t, metering_topic: '', \
+         amqp_durable_queues: on, rabbit_qos_prefetch_count: 7, heartbeat: 0}\n\
+         store: data.db\ntelemetry_secret: hunter2\nmax_message_bytes: 1MiB\ndecoders: 3\n\
+         commit: {samples: 10, linger: 1s}\ndead_letter: {queue: q, max_messages: 5, max_bytes: 2MiB}\n",
+    )
+    .unwrap();
+    let loaded = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}"));
+    let settings = loaded.value;
+    assert_eq!(settings.brokers.len(), 2);
+    assert_eq!(settings.brokers[0].heartbeat, Duration::ZERO);
+    assert_eq!((settings.exchange.as_str(), &settings.topics[..]), ("x", &["t".to_owned()][..]));
+    assert_eq!(settings.metering_topic, None);
+    assert!(settings.flags.durable && !settings.flags.quorum);
+    assert_eq!((settings.prefetch, settings.max_message_bytes, settings.decoders), (7, 1 << 20, 3));
+    assert_eq!(settings.store, folder.path().join("data.db"));
+    assert_eq!((settings.commit_samples, settings.commit_linger), (10, Duration::from_secs(1)));
+    let dead = &settings.dead_letter;
+    assert_eq!((dead.queue.as_str(), dead.max_messages, dead.max_bytes), ("q", 5, 2 << 20));
+    assert!(verify(&signed("hunter2"), &settings.secret));
+    assert!(!format!("{settings:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_pipelines_that_come_along_have_no_faults() {
+    let house = tempfile::tempdir().unwrap();
+    let pipelines = house.path().join("pipelines");
+    fs::create_dir_all(house.path().join("target/guests")).unwrap();
+    fs::create_dir(&pipelines).unwrap();
+    fs::write(house.path().join("target/guests/mem_max.wasm"), b"").unwrap();
+    fs::write(pipelines.join("host.json"), b"{}").unwrap();
+    let mut loaded = 0;
+    for entry in fs::read_dir("../../pipelines").unwrap() {
+        let from = entry.unwrap().path();
+        if from.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let to = pipelines.join(from.file_name().unwrap());
+        fs::copy(&from, &to).unwrap();
+    }
+    for entry in fs::read_dir(&pipelines).unwrap() {
+        let path = entry.unwrap().path();
+        let warnings = match path.file_name().and_then(|name| name.to_str()) {
+            Some("collector.yaml") => {
+                load_collector(&path).unwrap_or_else(|faults| panic!("{faults}")).warnings
+            }
+            Some("polling.yaml" | "host.json") => continue,
+            _ => load(&path).warnings,
+        };
+        assert!(warnings.is_empty(), "{warnings}");
+        loaded += 1;
+    }
+    assert!(loaded >= 5, "{loaded} files");
+}
+
+/// `NEPHOSCOPE_BLESS=1` writes the tables of the reference anew.
+#[test]
+fn the_reference_has_every_key() {
+    let path = "../../docs/configuration.md";
+    let mut text = fs::read_to_string(path).unwrap();
+    let mut wrong = false;
+    for (name, sections) in
+        [("pipeline", reference::pipeline_sections()), ("collector", reference::collector_sections())]
+    {
+        let (begin, end) = (format!("<!-- {name} keys -->\n"), format!("<!-- end of {name} keys -->"));
+        let start = text.find(&begin).unwrap() + begin.len();
+        let stop = text.find(&end).unwrap();
+        let table = format!("\n{}", reference::markdown(&sections));
+        wrong |= text[start..stop] != table;
+        text.replace_range(start..stop, &table);
+    }
+    if std::env::var_os("NEPHOSCOPE_BLESS").is_some() {
+        fs::write(path, text).unwrap();
+    } else {
+        assert!(
+            !wrong,
+            "docs/configuration.md has other keys than the decoder: run the test with NEPHOSCOPE_BLESS=1"
+        );
+    }
+}
