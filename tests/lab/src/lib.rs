@@ -1,1 +1,46 @@
-//! Being built.
+//! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
+//! Ceilometer, and node files for libvirt's test driver.
+//!
+//! ```text
+//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent
+//!        │                        │ each in folders of its own, on free loopback ports
+//!        └──pipe──▶ keeper ──▶ the neighbour's process
+//! ```
+//!
+//! Every neighbour is a type: starting it waits until it answers, or fails at a deadline with the end of its log;
+//! dropping it ends its processes by their ids. Where the owner cannot drop (killed, aborted), the pipe between owner and
+//! [`process`] keeper closes and the keeper does the same. Nothing here touches a neighbour that the machine already
+//! runs: own ports, own data, own Erlang port mapper and cookie, own mount and network namespaces.
+//!
+//! What is expensive to make (the virtual environment with Ceilometer, a guest's kernel) is kept in [`cache`] and made by
+//! one process at a time. What a neighbour needs installed is named in the error when it is missing; `cargo xtask`
+//! installs it.
+
+#![forbid(unsafe_code)]
+
+mod broker;
+pub mod cache;
+mod ceilometer;
+mod guest;
+mod libvirtd;
+mod linux;
+mod node;
+mod notification;
+mod nova;
+mod port;
+pub mod process;
+mod run;
+pub mod tls;
+mod wait;
+
+pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
+pub use ceilometer::Ceilometer;
+pub use guest::{Disk, Guest, Nic, Os, Power};
+pub use libvirtd::Libvirtd;
+pub use linux::Linux;
+pub use node::{instance, instances, node_file};
+pub use notification::{DEFAULT_SECRET, NotificationAgent};
+pub use nova::{Flavor, Nova, NovaVersion, Owner};
+pub use port::free_port;
+pub use run::{command_exists, output};
+pub use wait::until;

@@ -1,0 +1,94 @@
+//! The genuine Ceilometer 27.0.0 (2026.1) with oslo.messaging 18.3.1, from PyPI, in a virtual environment of the cache: the
+//! judge of the wire format. Making it takes a network and about a minute, once.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use crate::{cache, output};
+
+const PACKAGES: [&str; 2] = ["ceilometer==27.0.0", "oslo.messaging==18.3.1"];
+const PINS: &str = include_str!("../assets/ceilometer-27.0.0.txt");
+const SIGN: &str = include_str!("../assets/signature.py");
+/// The Python that the pins were resolved for; another one resolves the dependencies itself.
+const PINNED_PYTHON: &str = "Python 3.11.";
+
+/// An installed genuine Ceilometer.
+#[derive(Clone, Debug)]
+pub struct Ceilometer {
+    folder: PathBuf,
+}
+
+impl Ceilometer {
+    /// The Ceilometer of the cache, installed where it is missing: needs `python3-venv` and a network.
+    pub fn get() -> Result<Ceilometer> {
+        // The system's own Python first: one of a version manager may lack headers or be of any version.
+        let python = ["/usr/bin/python3", "python3"]
+            .into_iter()
+            .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
+            .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
+        let version = output(Command::new(python).arg("--version"))?;
+        let recipe = format!("{python} {version}{PACKAGES:?}\n{PINS}");
+        let folder = cache::get_or_make("ceilometer-27.0.0", &recipe, |folder| {
+            output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
+            let mut pip = Command::new(folder.join("bin/pip"));
+            pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
+            if version.starts_with(PINNED_PYTHON) {
+                let pins = folder.join("pins.txt");
+                std::fs::write(&pins, PINS)?;
+                pip.arg("--constraint").arg(pins);
+            }
+            output(&mut pip)?;
+            Ok(())
+        })?;
+        Ok(Ceilometer { folder })
+    }
+
+    /// The path of one of its programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
+    }
+
+    /// The folder of the virtual environment.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What its own `ceilometer.publisher.utils.compute_signature` makes of each message, a sample as it was parsed from
+    /// JSON. A message's own `message_signature` does not count.
+    pub fn signatures(&self, messages: &[Value], secret: &str) -> Result<Vec<String>> {
+        let mut child = Command::new(self.program("python"))
+            .args(["-c", SIGN])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .context("failed to start the genuine Ceilometer's Python")?;
+        let mut input = child.stdin.take().context("no standard input")?;
+        let lines: String = messages
+            .iter()
+            .map(|message| format!("{}\n", json!({"secret": secret, "message": message})))
+            .collect();
+        // Beside the reading, so that neither side waits for the other's full pipe.
+        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+        let done = child.wait_with_output()?;
+        let written = writer.join();
+        if !done.status.success() || !matches!(written, Ok(Ok(()))) {
+            bail!("the genuine Ceilometer failed to sign: {}", done.status);
+        }
+        let signatures: Vec<String> = String::from_utf8(done.stdout)?.lines().map(str::to_owned).collect();
+        if signatures.len() != messages.len() {
+            bail!("{} signatures for {} messages", signatures.len(), messages.len());
+        }
+        Ok(signatures)
+    }
+
+    /// What its own code makes of one message.
+    pub fn signature(&self, message: &Value, secret: &str) -> Result<String> {
+        let mut one = self.signatures(std::slice::from_ref(message), secret)?;
+        one.pop().context("no signature")
+    }
+}
