@@ -161,12 +161,7 @@ impl<'a> Declarer<'a> {
     /// # Errors
     /// [`DeclareError`].
     pub async fn exchange(&mut self, name: &str) -> Result<(), DeclareError> {
-        let flags = self.flags;
-        self.passive_then_create(format!("exchange {name}"), async |channel, passive| {
-            let options = ExchangeDeclareOptions { passive, ..flags.exchange() };
-            channel.exchange_declare(name.into(), ExchangeKind::Topic, options, FieldTable::default()).await
-        })
-        .await
+        self.passive_then_create(Thing::Exchange, name).await
     }
 
     /// The queue of this name, as it is or created.
@@ -174,13 +169,7 @@ impl<'a> Declarer<'a> {
     /// # Errors
     /// [`DeclareError`].
     pub async fn queue(&mut self, name: &str) -> Result<(), DeclareError> {
-        let flags = self.flags;
-        self.passive_then_create(format!("queue {name}"), async |channel, passive| {
-            let options = QueueDeclareOptions { passive, ..flags.queue() };
-            let arguments = if passive { FieldTable::default() } else { flags.queue_arguments() };
-            channel.queue_declare(name.into(), options, arguments).await.map(|_| ())
-        })
-        .await
+        self.passive_then_create(Thing::Queue, name).await
     }
 
     /// Messages of the exchange with this routing key go to the queue.
@@ -213,17 +202,10 @@ impl<'a> Declarer<'a> {
     }
 
     /// Takes what is there; creates what is missing; and looks again where somebody else was faster with other flags.
-    async fn passive_then_create(
-        &mut self,
-        what: String,
-        declare: impl AsyncFn(Channel, bool) -> lapin::Result<()>,
-    ) -> Result<(), DeclareError> {
+    async fn passive_then_create(&mut self, thing: Thing, name: &str) -> Result<(), DeclareError> {
         let mut answer = Ok(());
         for passive in [true, false, true] {
-            answer = match self.channel().await {
-                Ok(channel) => declare(channel, passive).await,
-                Err(error) => Err(error),
-            };
+            answer = self.once(thing, name, passive).await;
             let Err(error) = &answer else { return Ok(()) };
             let another_try = match reply(error) {
                 Some(AMQPSoftError::NOTFOUND) => passive,
@@ -235,7 +217,39 @@ impl<'a> Declarer<'a> {
             }
             self.channel = None;
         }
-        answer.map_err(|source| DeclareError::new(what, source))
+        answer.map_err(|source| DeclareError::new(format!("{} {name}", thing.as_str()), source))
+    }
+
+    async fn once(&mut self, thing: Thing, name: &str, passive: bool) -> lapin::Result<()> {
+        let channel = self.channel().await?;
+        let none = FieldTable::default;
+        match thing {
+            Thing::Exchange => {
+                let options = ExchangeDeclareOptions { passive, ..self.flags.exchange() };
+                channel.exchange_declare(name.into(), ExchangeKind::Topic, options, none()).await
+            }
+            Thing::Queue => {
+                let options = QueueDeclareOptions { passive, ..self.flags.queue() };
+                let arguments = if passive { none() } else { self.flags.queue_arguments() };
+                channel.queue_declare(name.into(), options, arguments).await.map(drop)
+            }
+        }
+    }
+}
+
+/// What is declared the same way.
+#[derive(Clone, Copy, Debug)]
+enum Thing {
+    Exchange,
+    Queue,
+}
+
+impl Thing {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Exchange => "exchange",
+            Self::Queue => "queue",
+        }
     }
 }
 
