@@ -1,11 +1,20 @@
 //! Samples from AMQP to a store, and queries over it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`settings`] | what a collector is told |
+//! | [`consumer`] | from the queues into the store; what is acknowledged when |
+//! | [`store`] | the SQLite file: schema, writer, readers |
+//! | [`query`] | Ceilometer's queries over samples |
 #![forbid(unsafe_code)]
 
+pub mod consumer;
 mod decimal;
 pub mod query;
 pub mod settings;
 pub mod store;
 
-pub use query::{SampleQuery, StoredSample, samples};
+pub use consumer::{CollectError, Summary, run};
+pub use query::{QueryError, SampleQuery, StoredSample, samples};
 pub use settings::Settings;
 pub use store::{Store, StoreError, Writer};

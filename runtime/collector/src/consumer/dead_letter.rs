@@ -1,0 +1,185 @@
+//! What cannot be stored, to a queue of its own, with the reason.
+//!
+//! A message that cannot be read goes there as it came. Of a message with some bad samples, those go alone, as
+//! `{"refused": [{"index", "reason", "fault", "sample"}, …]}`. Headers tell the rest; they are in [`headers`].
+//!
+//! The queue is bounded and drops its oldest: it is for people to look into, and a flood of forgeries must neither fill the
+//! broker's disk nor stop the collector. It is durable and the messages are persistent, whatever the sample queues are.
+
+use amqp::lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use amqp::lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use amqp::lapin::types::{AMQPValue, FieldTable};
+use amqp::lapin::{self, BasicProperties, Channel, Connection, ErrorKind};
+use sample::Timestamp;
+
+use super::decode::{Origin, Refused};
+use crate::settings;
+
+/// The headers' names.
+pub(super) mod headers {
+    /// The reason's label: `signature`, `not-json`, …
+    pub const REASON: &str = "x-nephoscope-reason";
+    /// What is wrong, for people.
+    pub const FAULT: &str = "x-nephoscope-fault";
+    /// The exchange that the message was published to.
+    pub const EXCHANGE: &str = "x-nephoscope-exchange";
+    /// The routing key that it was published with.
+    pub const ROUTING_KEY: &str = "x-nephoscope-routing-key";
+    /// When it was refused, UTC.
+    pub const TIME: &str = "x-nephoscope-time";
+}
+
+/// Bytes of a fault's text in a header: headers must fit into one AMQP frame (128 KiB, and the body's is another).
+const MAX_FAULT: usize = 1024;
+
+/// A message for the dead-letter queue.
+#[derive(Debug)]
+pub(super) struct DeadLetter {
+    pub origin: Origin,
+    pub reason: &'static str,
+    pub fault: String,
+    pub body: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// A whole message, whose body is yet to be added.
+    pub(super) fn whole(origin: Origin, reason: &'static str, fault: &str) -> Self {
+        let fault = fault[..fault.floor_char_boundary(MAX_FAULT)].to_owned();
+        Self { origin, reason, fault, body: Vec::new() }
+    }
+
+    /// The body as it came.
+    pub(super) fn with_body(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
+    }
+
+    /// Some samples of a message.
+    pub(super) fn samples(origin: Origin, reason: &'static str, fault: &str, refused: &[Refused]) -> Self {
+        #[derive(serde::Serialize)]
+        struct Body<'a> {
+            refused: &'a [Refused],
+        }
+        // JSON values always have a text.
+        let body = serde_json::to_vec(&Body { refused }).unwrap_or_default();
+        let json = |text: &str| Some(text.to_owned());
+        let origin =
+            Origin { content_type: json("application/json"), content_encoding: json("utf-8"), ..origin };
+        Self::whole(origin, reason, fault).with_body(body)
+    }
+
+    fn properties(&self) -> BasicProperties {
+        let mut table = FieldTable::default();
+        let mut put = |name: &str, text: &str| {
+            table.insert(name.into(), AMQPValue::LongString(text.into()));
+        };
+        put(headers::REASON, self.reason);
+        put(headers::FAULT, &self.fault);
+        put(headers::EXCHANGE, &self.origin.exchange);
+        put(headers::ROUTING_KEY, &self.origin.routing_key);
+        put(headers::TIME, &Timestamp::now().to_string());
+        let mut properties = BasicProperties::default().with_headers(table).with_delivery_mode(2);
+        if let Some(kind) = &self.origin.content_type {
+            properties = properties.with_content_type(kind.as_str().into());
+        }
+        if let Some(encoding) = &self.origin.content_encoding {
+            properties = properties.with_content_encoding(encoding.as_str().into());
+        }
+        properties
+    }
+}
+
+/// Why a dead letter is not in its queue.
+#[derive(Debug, thiserror::Error)]
+pub enum DeadLetterError {
+    /// The queue exists with other properties, or may not be declared.
+    #[error("failed to declare the dead-letter queue {queue}")]
+    Declare {
+        /// The queue.
+        queue: String,
+        /// lapin's word.
+        source: lapin::Error,
+    },
+    /// The connection broke, most likely.
+    #[error("failed to publish a dead letter")]
+    Publish(#[source] lapin::Error),
+    /// The queue was deleted, or is full and set to refuse.
+    #[error("the broker did not take a dead letter into {queue}")]
+    Refused {
+        /// The queue.
+        queue: String,
+    },
+}
+
+/// The channel to the dead-letter queue, with confirms.
+#[derive(Clone, Debug)]
+pub(super) struct Undertaker {
+    channel: Channel,
+    queue: String,
+}
+
+impl Undertaker {
+    /// Takes the queue as it is, or creates it.
+    pub(super) async fn open(
+        connection: &Connection,
+        settings: &settings::DeadLetter,
+    ) -> Result<Self, DeadLetterError> {
+        let queue = &settings.queue;
+        let open = async {
+            let channel = connection.create_channel().await?;
+            let passive = QueueDeclareOptions { passive: true, ..Default::default() };
+            let channel =
+                match channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await {
+                    Ok(_) => channel,
+                    Err(error) if is_missing(&error) => {
+                        // The broker closed the channel over it.
+                        let channel = connection.create_channel().await?;
+                        let durable = QueueDeclareOptions { durable: true, ..Default::default() };
+                        channel.queue_declare(queue.as_str().into(), durable, arguments(settings)).await?;
+                        channel
+                    }
+                    Err(error) => return Err(error),
+                };
+            channel.confirm_select(ConfirmSelectOptions::default()).await?;
+            Ok(channel)
+        };
+        let channel =
+            open.await.map_err(|source| DeadLetterError::Declare { queue: queue.clone(), source })?;
+        Ok(Self { channel, queue: queue.clone() })
+    }
+
+    /// Publishes the letter; returns when the broker has confirmed that its queue has it.
+    pub(super) async fn bury(&self, letter: &DeadLetter) -> Result<(), DeadLetterError> {
+        let options = BasicPublishOptions { mandatory: true, ..Default::default() };
+        let confirmation = self
+            .channel
+            .basic_publish("".into(), self.queue.as_str().into(), options, &letter.body, letter.properties())
+            .await
+            .map_err(DeadLetterError::Publish)?
+            .await
+            .map_err(DeadLetterError::Publish)?;
+        // A letter that no queue took is confirmed as well, and returned.
+        match confirmation.is_ack() && confirmation.take_message().is_none() {
+            true => Ok(()),
+            false => Err(DeadLetterError::Refused { queue: self.queue.clone() }),
+        }
+    }
+}
+
+fn arguments(settings: &settings::DeadLetter) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    let mut put = |name: &str, bound: u32| {
+        arguments.insert(name.into(), AMQPValue::LongLongInt(bound.into()));
+    };
+    put("x-max-length", settings.max_messages);
+    put("x-max-length-bytes", settings.max_bytes);
+    arguments
+}
+
+fn is_missing(error: &lapin::Error) -> bool {
+    match error.kind() {
+        ErrorKind::ProtocolError(fault) => {
+            matches!(fault.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
+        }
+        _ => false,
+    }
+}

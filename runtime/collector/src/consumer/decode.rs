@@ -1,0 +1,251 @@
+//! From a message body to rows and refusals, on threads of its own.
+//!
+//! Most of what a sample costs is here: JSON twice (the envelope's text holds the inner object's), the signature, the metadata's
+//! text and hash. It is CPU time only, so OS threads do it and tokio's stay free for the broker.
+
+use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{io, thread};
+
+use sample::signature::Secret;
+use sample::wire::{self, Notification, Received, Refusal};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
+
+use super::counters::Counters;
+use super::dead_letter::DeadLetter;
+use crate::store::Row;
+
+/// Which delivery of which connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    /// Counts connections: a delivery tag means nothing on another one.
+    pub session: u64,
+    pub tag: u64,
+}
+
+/// A message as it was delivered.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub token: Token,
+    pub origin: Origin,
+    pub body: Vec<u8>,
+}
+
+/// Where a message was published to, and as what; a dead letter tells it.
+#[derive(Clone, Debug)]
+pub(super) struct Origin {
+    pub exchange: String,
+    pub routing_key: String,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+}
+
+/// What became of a message.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub token: Token,
+    pub rows: Vec<Row>,
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// What all decoders share.
+#[derive(Debug)]
+pub(super) struct Decoder {
+    pub secret: Secret,
+    pub max_bytes: usize,
+    pub counters: Arc<Counters>,
+}
+
+impl Decoder {
+    /// Starts the threads. They end when the sender of `work` is gone, or nobody receives what they decoded.
+    pub(super) fn start(
+        self: Arc<Self>,
+        threads: usize,
+        work: Receiver<Message>,
+        decoded: &SyncSender<Decoded>,
+    ) -> io::Result<()> {
+        let work = Arc::new(Mutex::new(work));
+        for number in 0..threads {
+            let (decoder, work, decoded) = (self.clone(), work.clone(), decoded.clone());
+            thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
+                loop {
+                    let message = work.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+                    let Some(message) = message else { break };
+                    if decoded.send(decoder.decode(message)).is_err() {
+                        break;
+                    }
+                }
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads a message. Whatever is in it, there is an answer.
+    pub(super) fn decode(&self, message: Message) -> Decoded {
+        let Message { token, origin, body } = message;
+        let refuse = |label: &'static str, fault: String| {
+            self.counters.refuse(label);
+            DeadLetter::whole(origin.clone(), label, &fault)
+        };
+        if body.len() > self.max_bytes {
+            let fault = format!("the body has {} bytes, {} are read at most", body.len(), self.max_bytes);
+            let letter = refuse("body-too-large", fault).with_body(body);
+            return Decoded { token, rows: Vec::new(), dead_letter: Some(letter) };
+        }
+        let samples = match wire::decode(&body) {
+            Ok(Notification { samples, .. }) => samples,
+            Err(error) => {
+                let letter = refuse(error.label(), chain(&error)).with_body(body);
+                return Decoded { token, rows: Vec::new(), dead_letter: Some(letter) };
+            }
+        };
+        let mut rows = Vec::with_capacity(samples.len());
+        let mut refused = Vec::new();
+        for (index, sample) in samples.into_iter().enumerate() {
+            match Received::read(sample, &self.secret) {
+                Ok(sample) => rows.push(Row::from(sample)),
+                Err(refusal) => {
+                    self.counters.refuse(refusal.label());
+                    refused.push((index, refusal));
+                }
+            }
+        }
+        let dead_letter = (!refused.is_empty()).then(|| Self::letter(origin, &body, &refused));
+        Decoded { token, rows, dead_letter }
+    }
+
+    /// The refused samples, each with its reason. They were taken apart to be read, so the body is decoded once more: good messages
+    /// need no copy of theirs.
+    fn letter(origin: Origin, body: &[u8], refused: &[(usize, Refusal)]) -> DeadLetter {
+        let mut samples = wire::decode(body).map(|notification| notification.samples).unwrap_or_default();
+        let bad: Vec<Refused> = refused
+            .iter()
+            .map(|(index, refusal)| Refused {
+                index: *index,
+                reason: refusal.label(),
+                fault: refusal.to_string(),
+                sample: samples.get_mut(*index).map(Value::take).unwrap_or_default(),
+            })
+            .collect();
+        let (_, first) = &refused[0];
+        let fault = match refused.len() {
+            1 => format!("sample {}: {first}", bad[0].index),
+            count => format!("{count} samples; the first, {}: {first}", bad[0].index),
+        };
+        DeadLetter::samples(origin, first.label(), &fault, &bad)
+    }
+}
+
+/// A bad sample in a dead letter's body.
+#[derive(Debug, Serialize)]
+pub(super) struct Refused {
+    /// Its place in the message.
+    index: usize,
+    /// The reason's label.
+    reason: &'static str,
+    /// What is wrong, for people.
+    fault: String,
+    /// The sample dict as it came.
+    sample: Value,
+}
+
+/// An error with its sources.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sample::signature::sign;
+    use serde_json::json;
+
+    fn decoder() -> Decoder {
+        Decoder { secret: Secret::new("s3cr3t"), max_bytes: 100_000, counters: Arc::default() }
+    }
+
+    fn signed(number: u64) -> Value {
+        let mut sample = json!({
+            "source": "openstack", "counter_name": "mem.max", "counter_type": "gauge", "counter_unit": "MiB",
+            "counter_volume": number, "user_id": "u", "project_id": "p", "resource_id": "r",
+            "timestamp": "2026-01-01T00:00:00", "resource_metadata": {"display_name": "web"},
+            "message_id": format!("{number:08x}-c7f6-11f0-8a3c-0242ac110002"),
+        });
+        let signature = sign(sample.as_object().unwrap(), &Secret::new("s3cr3t"));
+        sample["message_signature"] = signature.into();
+        sample
+    }
+
+    fn message(samples: &Value) -> Message {
+        let inner = json!({"event_type": "telemetry.polling", "payload": {"samples": samples}});
+        let body = json!({"oslo.version": "2.0", "oslo.message": inner.to_string()});
+        Message { body: body.to_string().into(), ..raw(b"") }
+    }
+
+    fn raw(body: &[u8]) -> Message {
+        let origin = Origin {
+            exchange: "ceilometer".into(),
+            routing_key: "notifications.sample".into(),
+            content_type: Some("application/json".into()),
+            content_encoding: None,
+        };
+        Message { token: Token { session: 1, tag: 1 }, origin, body: body.to_vec() }
+    }
+
+    #[test]
+    fn good_samples_are_rows_and_bad_ones_dead_letters_with_reasons() {
+        let decoder = decoder();
+        let mut forged = signed(2);
+        forged["counter_volume"] = json!(3);
+        let mut malformed = signed(4);
+        malformed["timestamp"] = json!("soon");
+        malformed["message_signature"] = sign(malformed.as_object().unwrap(), &decoder.secret).into();
+        let decoded = decoder.decode(message(&json!([signed(1), forged, malformed, 5, signed(6)])));
+        assert_eq!(decoded.rows.len(), 2);
+        let letter = decoded.dead_letter.unwrap();
+        assert_eq!(letter.reason, "signature");
+        let body: Value = serde_json::from_slice(&letter.body).unwrap();
+        let reasons: Vec<_> =
+            body["refused"].as_array().unwrap().iter().map(|bad| bad["reason"].as_str().unwrap()).collect();
+        assert_eq!(reasons, ["signature", "timestamp", "not-an-object"]);
+        assert_eq!(body["refused"][0]["index"], 1);
+        assert_eq!(body["refused"][0]["sample"], forged);
+        assert_eq!(decoder.counters.summary().refused["signature"], 1);
+    }
+
+    #[test]
+    fn a_body_that_cannot_be_read_is_dead_lettered_whole() {
+        let decoder = decoder();
+        for (body, reason) in [
+            (&b"\xff\x00 no JSON"[..], "not-json"),
+            (b"", "not-json"),
+            (b"[]", "not-an-object"),
+            (b"{}", "event-type"),
+            (br#"{"oslo.version":"3.0","oslo.message":"{}"}"#, "envelope-version"),
+            (&[b'['; 50_000], "not-json"),
+            (&[b' '; 100_001], "body-too-large"),
+        ] {
+            let decoded = decoder.decode(raw(body));
+            let letter = decoded.dead_letter.unwrap();
+            assert_eq!((letter.reason, decoded.rows.len()), (reason, 0));
+            assert_eq!(letter.body, body);
+        }
+    }
+
+    #[test]
+    fn a_good_message_leaves_no_dead_letter() {
+        let decoded = decoder().decode(message(&json!([signed(1), signed(2)])));
+        assert!(decoded.dead_letter.is_none());
+        assert_eq!(decoded.rows.len(), 2);
+        let empty = decoder().decode(message(&json!([])));
+        assert!(empty.dead_letter.is_none() && empty.rows.is_empty());
+    }
+}

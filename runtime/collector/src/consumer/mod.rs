@@ -1,0 +1,45 @@
+//! From the queues into the store.
+//!
+//! ```text
+//!  broker ─▶ session ──work──▶ decoders (threads) ──decoded──▶ committer (thread) ─▶ SQLite
+//!              ▲  │               signatures, rows                batches, back-off
+//!              │  └─ dead letters, acknowledgements ◀──settled──────────┘
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`run`] | from start to SIGTERM: connects, works, backs off |
+//! | [`session`] | one connection: consumes, dead-letters, acknowledges |
+//! | [`ledger`] | which messages are settled, and which acknowledgement says so |
+//! | [`decode`] | a message body to rows and refusals |
+//! | [`commit`] | rows to the store, in transactions |
+//! | [`dead_letter`] | what cannot be stored, to a queue of its own |
+//! | [`counters`] | what happened so far |
+//!
+//! # A message's way
+//! It is settled when its good samples are committed **and** its bad ones are confirmed by the broker as dead letters; only
+//! then is it acknowledged. Whatever fails before that, the broker delivers it again, and samples that the store has by then are
+//! known by their message_id. So nothing is lost and nothing is stored twice.
+//!
+//! # What fails, and what then happens
+//! | failure | consequence |
+//! |---|---|
+//! | a body that cannot be read, a sample that is forged or malformed | dead-lettered with the reason; the other samples are stored |
+//! | the store is locked, full, gone | the batch is tried again with back-off; nothing is acknowledged, so the broker keeps what comes |
+//! | the connection breaks, a queue is deleted | reconnected with back-off and jitter, declared anew; unsettled messages come again |
+//! | the broker refuses a dead letter | its message stays unacknowledged, the session ends and begins anew |
+//!
+//! # Bounds
+//! The broker hands out `prefetch` messages per queue and no more before they are acknowledged; every message between the
+//! broker and the store is one of them. So memory is bounded by their sizes (the broker's `max_message_size` bounds each).
+
+mod commit;
+mod counters;
+mod dead_letter;
+mod decode;
+mod ledger;
+mod run;
+mod session;
+
+pub use counters::Summary;
+pub use run::{CollectError, run};

@@ -1,0 +1,182 @@
+//! The collector from start to end.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use std::{io, thread};
+
+use amqp::Backoff;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::commit::Committer;
+use super::counters::{Counters, Summary};
+use super::decode::{Decoder, chain};
+use super::session::{DRAIN, Pipeline, Session};
+use crate::Settings;
+use crate::settings::MAX_DECODERS;
+use crate::store::{StoreError, Writer};
+
+/// Decoded messages that wait for the committer: enough that it never waits for a decoder, few beside the prefetch.
+const DECODED_AHEAD: usize = 32;
+/// A connection that stood this long is a success, after which waits begin small again.
+const STABLE: Duration = Duration::from_secs(10);
+/// How often the counts are logged, if they changed.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// How long closing the connection may take.
+const CLOSE: Duration = Duration::from_secs(5);
+
+/// Why a collector does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// The store cannot be opened; what fails later is tried again instead.
+    #[error("failed to open the store")]
+    Store(#[source] StoreError),
+    /// The system gives no thread.
+    #[error("failed to start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// Collects until `shutdown` comes true; then takes in nothing more, commits and acknowledges what it has, and returns what it did.
+/// A broker that is away, from the start or later, is waited for.
+///
+/// # Errors
+/// [`CollectError`], at the start alone.
+pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<Summary, CollectError> {
+    let counters = Arc::new(Counters::default());
+    let give_up = Arc::new(AtomicBool::new(false));
+    let (mut pipeline, committer) = start(&settings, &counters, &give_up).await?;
+    let worked = work(&settings, &mut pipeline, shutdown);
+    let report = report(&counters);
+    tokio::select! {
+        () = worked => {}
+        () = report => {}
+    }
+    // Without a sender the decoders end, and then the committer; what it still has was not acknowledged.
+    give_up.store(true, Relaxed);
+    drop(pipeline);
+    if tokio::task::spawn_blocking(move || committer.join().is_err()).await.unwrap_or(true) {
+        tracing::error!("the committing thread ended badly");
+    }
+    let summary = counters.summary();
+    tracing::info!("collected: {summary}");
+    Ok(summary)
+}
+
+/// The threads behind all connections.
+async fn start(
+    settings: &Settings,
+    counters: &Arc<Counters>,
+    give_up: &Arc<AtomicBool>,
+) -> Result<(Pipeline, thread::JoinHandle<()>), CollectError> {
+    let path = settings.store.clone();
+    let opened = tokio::task::spawn_blocking(move || Writer::open(&path)).await;
+    let writer = opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))?;
+    let in_flight = usize::from(settings.prefetch.max(1)) * settings.queues().len().max(1);
+    let (work, messages) = mpsc::channel(in_flight);
+    let (decoded_sender, decoded) = std::sync::mpsc::sync_channel(DECODED_AHEAD);
+    let (settled_sender, settled) = mpsc::unbounded_channel();
+    let committer = Committer {
+        path: settings.store.clone(),
+        writer: Some(writer.map_err(CollectError::Store)?),
+        samples: settings.commit_samples.max(1),
+        // Half of what one queue hands out: the other half is decoded meanwhile.
+        messages: usize::from(settings.prefetch.div_ceil(2).max(1)),
+        linger: settings.commit_linger,
+        counters: counters.clone(),
+        give_up: give_up.clone(),
+    };
+    let committer = thread::Builder::new()
+        .name("commit".into())
+        .spawn(move || committer.run(&decoded, &settled_sender))
+        .map_err(CollectError::Thread)?;
+    let threads = match settings.decoders {
+        0 => thread::available_parallelism().map_or(1, usize::from).min(MAX_DECODERS),
+        threads => threads,
+    };
+    let decoder = Decoder {
+        secret: settings.secret.clone(),
+        max_bytes: settings.max_message_bytes,
+        counters: counters.clone(),
+    };
+    Arc::new(decoder).start(threads, messages, &decoded_sender).map_err(CollectError::Thread)?;
+    Ok((Pipeline { work, settled, counters: counters.clone() }, committer))
+}
+
+/// Connection after connection, until shutdown.
+async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    let mut backoff = Backoff::default();
+    let name = format!("nephoscope-collector:{}", std::process::id());
+    for number in 1.. {
+        let begun = Instant::now();
+        let mut stopping = false;
+        let ended = {
+            let mut stop = pin!(async {
+                shutdown.as_mut().await;
+                stopping = true;
+            });
+            let connection = tokio::select! {
+                () = &mut stop => return,
+                connection = amqp::connect(&settings.brokers, &name) => connection,
+            };
+            match connection {
+                Err(error) => Err((error.label(), chain(&error))),
+                Ok(connection) => {
+                    pipeline.counters.connections.fetch_add(1, Relaxed);
+                    let session = async {
+                        let session = tokio::select! {
+                            () = &mut stop => return Ok(()),
+                            session = Session::open(number, &connection, settings, &mut *pipeline) => session?,
+                        };
+                        tracing::info!(queues = ?settings.queues(), store = %settings.store.display(), "collecting");
+                        session.work(stop).await
+                    };
+                    let ended = session.await.map_err(|error| (error.label(), chain(&error)));
+                    // What it would say is of no interest: the connection may be broken already.
+                    let _ = tokio::time::timeout(CLOSE, connection.close(200, "OK".into())).await;
+                    ended
+                }
+            }
+        };
+        match ended {
+            Ok(()) => return,
+            Err((reason, error)) if stopping => {
+                tracing::warn!(
+                    reason,
+                    error,
+                    "stopped while the connection failed; unacknowledged messages will come again"
+                );
+                return;
+            }
+            Err((reason, error)) => {
+                if begun.elapsed() > STABLE {
+                    backoff.reset();
+                }
+                let wait = backoff.next_wait();
+                tracing::error!(reason, error, retry_in = ?wait, "not collecting");
+                tokio::select! {
+                    () = &mut shutdown => return,
+                    () = tokio::time::sleep(wait) => {}
+                }
+            }
+        }
+    }
+}
+
+/// Logs the counts; never returns.
+async fn report(counters: &Counters) {
+    let mut last = counters.summary();
+    loop {
+        tokio::time::sleep(REPORT_EVERY).await;
+        let now = counters.summary();
+        if now != last {
+            tracing::info!("so far: {now}");
+            last = now;
+        }
+    }
+}
+
+// A stopping collector may wait this long for the store, and the store's own wait for a lock is shorter.
+const _: () = assert!(DRAIN.as_secs() > 5);
