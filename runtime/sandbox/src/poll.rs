@@ -59,6 +59,7 @@ impl Poll {
     pub(crate) fn begin(&mut self, instance: &Arc<Instance>, cpu: Duration) {
         self.instance = Some(Arc::clone(instance));
         self.entries = None;
+        self.hit = None;
         self.log_left = self.profile.limits.log_bytes;
         self.allowance = Allowance::new(cpu);
     }

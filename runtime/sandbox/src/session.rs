@@ -156,12 +156,14 @@ fn failure(error: &wasmtime::Error, store: &Store<Poll>) -> Failure {
 fn finish_output(store: &Store<Poll>) {
     let poll = store.data();
     let Some(wasi) = &poll.wasi else { return };
-    let output = wasi.output();
+    let (output, cut) = wasi.take_output();
+    let guest = &poll.profile.name;
     for line in output.lines().filter(|line| !line.trim().is_empty()) {
         let line = host::log::printable(line);
-        tracing::info!(target: "guest", guest = poll.profile.name, "{line}");
+        tracing::info!(target: "guest", guest, "{line}");
     }
-    if output.len() >= poll.profile.limits.log_bytes {
+    if cut {
+        tracing::warn!(target: "guest", guest, "output cut off: it is longer than limits.log_bytes");
         poll.profile.log_cut.fetch_add(1, Ordering::Relaxed);
     }
 }

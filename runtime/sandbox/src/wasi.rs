@@ -4,11 +4,14 @@
 //! What is written on stdout and stderr goes into the log under the guest's limit. Nothing waits: a timer that could be waited
 //! for traps.
 
-use wasmtime::component::{Linker, ResourceTable};
-use wasmtime_wasi::p2::pipe::MemoryOutputPipe;
+mod output;
+
+use wasmtime::component::{Linker, Resource, ResourceTable};
+use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 use crate::poll::Poll;
+use output::Output;
 
 /// The clock interface of the WASI that wasmtime links; a guest's older 0.2 is matched with it.
 const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
@@ -20,12 +23,12 @@ const RANDOM_BYTES: u64 = 4096;
 pub(crate) struct ClosedWasi {
     context: WasiCtx,
     table: ResourceTable,
-    output: MemoryOutputPipe,
+    output: Output,
 }
 
 impl ClosedWasi {
     pub(crate) fn new(log_bytes: usize) -> Self {
-        let output = MemoryOutputPipe::new(log_bytes);
+        let output = Output::new(log_bytes);
         let context = WasiCtx::builder()
             .stdout(output.clone())
             .stderr(output.clone())
@@ -37,9 +40,9 @@ impl ClosedWasi {
         Self { context, table: ResourceTable::new(), output }
     }
 
-    /// What the guest has written on stdout and stderr.
-    pub(crate) fn output(&self) -> String {
-        String::from_utf8_lossy(&self.output.contents()).into_owned()
+    /// Takes what the guest has written on stdout and stderr since the last time, and whether some of it was cut off.
+    pub(crate) fn take_output(&self) -> (String, bool) {
+        self.output.take()
     }
 }
 
@@ -57,7 +60,7 @@ pub(crate) fn link(linker: &mut Linker<Poll>) -> wasmtime::Result<()> {
     linker.allow_shadowing(true);
     let mut clock = linker.instance(MONOTONIC_CLOCK)?;
     for timer in ["subscribe-duration", "subscribe-instant"] {
-        clock.func_wrap(timer, |_, (_,): (u64,)| -> wasmtime::Result<(wasmtime::component::Resource<wasmtime_wasi::p2::DynPollable>,)> {
+        clock.func_wrap(timer, |_, (_,): (u64,)| -> wasmtime::Result<(Resource<DynPollable>,)> {
             Err(wasmtime::Error::msg("a guest cannot wait: timers are closed"))
         })?;
     }
