@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use nephoscope_sandbox::{Capability, Engine, LoadError, Outcome, Skip};
 use sample::Volume;
-use support::{GOOD, UUID, Wat, encode, instance, load};
+use support::{UUID, instance, load};
+use wat_guests::{GOOD, Wat, encode};
 
 /// Calls a reading whose result is an error and returns that error from poll: discriminants of `result<_, error>` are
 /// copied from the reading's result area.

@@ -5,9 +5,8 @@ mod support;
 use std::time::{Duration, Instant as Clock};
 
 use nephoscope_sandbox::{Capability, Engine, Failure, Isolation, Limits, LoadError, Outcome, Refusal};
-use support::{
-    GOOD, RESOURCE, SAMPLE, SCRATCH, VOLUME, Wat, instance, load, load_with, text_at_scratch, tight,
-};
+use support::{instance, load, load_with, tight};
+use wat_guests::{GOOD, RESOURCE, SAMPLE, SCRATCH, VOLUME, Wat, text_at_scratch};
 
 /// The failure of one poll, after which the same guest's next session polls afresh.
 fn failure_of(wat: Wat<'_>, grants: &[Capability]) -> Failure {
