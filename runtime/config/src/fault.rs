@@ -155,6 +155,17 @@ impl<'a> IntoIterator for &'a Faults {
     }
 }
 
+/// A key as a fault may quote it: up to what no key has. Behind it may stand the secret itself, where a colon or the space after
+/// it was forgotten (`telemetry_secret hunter2`).
+pub(crate) fn shown_key(key: &str) -> String {
+    let end = key.find(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '.')).unwrap_or(key.len());
+    let mut short: String = key[..end].chars().take(MAX_SHOWN).collect();
+    if short.len() < key.len() {
+        short.push('…');
+    }
+    format!("`{short}`")
+}
+
 /// A text of the file as a fault may quote it: short, on one line, without the credentials of a URL.
 pub(crate) fn shown(text: &str) -> String {
     let hidden = match (text.find("://"), text.rfind('@')) {
@@ -201,6 +212,8 @@ mod tests {
     #[test]
     fn quotes_are_short_and_hide_credentials() {
         assert_eq!(shown("amqp://ceilometer:s3cr@t@host/v"), "`amqp://…@host/v`");
+        assert_eq!(shown_key("telemetry_secret:hunter2"), "`telemetry_secret…`");
+        assert_eq!(shown_key("raw-stats"), "`raw-stats`");
         assert_eq!(shown("a\n\u{1b}[31mb"), "`a\\n\\u{1b}[31mb`");
         assert_eq!(shown(&"x".repeat(1000)).chars().count(), MAX_SHOWN + 3);
     }

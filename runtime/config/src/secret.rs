@@ -48,6 +48,13 @@ pub(crate) fn secret(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
 }
 
 fn elsewhere(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    if let Value::Mapping(entries) = &node.value
+        && entries.iter().any(|entry| SECRET.keys.iter().all(|key| key.name != entry.key))
+    {
+        // Its keys are not quoted: they may be the secret.
+        d.faults.error(&node.place, "a secret's place has the key `file` or `env`, and no other");
+        return None;
+    }
     let map = Map::open(d, node, &SECRET, Unknown::Refuse)?;
     match (map.get("file"), map.get("env")) {
         (Some(file), None) => {

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::fault::shown;
+use crate::fault::{shown, shown_key};
 use crate::yaml::{Entry, Node, Value};
 use crate::{Faults, Place};
 
@@ -117,7 +117,10 @@ impl<'n> Map<'n> {
         unknown: Unknown,
     ) -> Option<Self> {
         let Value::Mapping(entries) = &node.value else {
-            return d.expected(&format!("{} (a mapping)", section.title), node);
+            // Not quoted: it may be a secret whose key lacks the space after its colon.
+            let found = node.kind();
+            d.faults.error(&node.place, format!("expected {} (a mapping), found {found}", section.title));
+            return None;
         };
         for entry in entries {
             if section.keys.iter().any(|key| key.name == entry.key) {
@@ -125,7 +128,7 @@ impl<'n> Map<'n> {
             }
             let message = format!(
                 "unknown key {} in {}; {}",
-                shown(&entry.key),
+                shown_key(&entry.key),
                 section.title,
                 meant(&entry.key, section.keys.iter().map(|key| key.name))
             );

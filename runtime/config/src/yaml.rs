@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Tag};
 
-use crate::fault::shown;
+use crate::fault::{shown, shown_key};
 use crate::{Faults, Place};
 
 /// The largest file, in bytes: a hundred times what a host with dozens of guests needs.
@@ -272,7 +272,7 @@ impl Tree<'_> {
             Some(Some((key, place))) => match parent.seen.get(&key) {
                 Some(line) => {
                     self.faults
-                        .error(&place, format!("{} is given twice, first on line {line}", shown(&key)));
+                        .error(&place, format!("{} is given twice, first on line {line}", shown_key(&key)));
                 }
                 None => {
                     parent.seen.insert(key.clone(), place.line);

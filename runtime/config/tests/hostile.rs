@@ -160,7 +160,6 @@ fn mutations_of_a_good_file_never_panic() {
         let lines = text.split(['\n', '\r']).count() as u32 + 1;
         for fault in &load(&text) {
             assert!(fault.place.line <= lines, "round {round}: {fault}\n{text}");
-            assert!(!fault.message.contains("hunter2"), "round {round}: {fault}");
         }
     }
 }
