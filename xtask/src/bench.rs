@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: measures in the release profile, with the neighbours that the measurements need.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::progress::{self, Progress};
+use crate::setup::{self, Need};
+use crate::{guests, paths};
+
+/// Builds and runs `tests/bench` with these arguments.
+pub fn run(arguments: &[&str]) -> Result<()> {
+    let progress = Progress::start();
+    let toolchain = setup::install(Need::Demo, progress)?;
+    guests::build(toolchain, progress)?;
+    progress.step("Building in the release profile (twelve minutes the first time)");
+    let bench = ["-p", "nephoscope-bench"];
+    progress::run(Command::new("cargo").current_dir(paths::root()).args(["build", "--release"]).args(bench))?;
+    progress.step("Measuring");
+    progress::run(
+        Command::new("cargo")
+            .current_dir(paths::root())
+            .args(["run", "--quiet", "--release"])
+            .args(bench)
+            .arg("--")
+            .args(arguments),
+    )
+}
