@@ -8,7 +8,9 @@
 //! ```
 //!
 //! Each thread takes the next instance from the queue when it is done with one, so a slow instance costs its own time and
-//! no other's. There is one call at most per instance and place, and the caller gives no more places than may get stuck.
+//! no other's. A place has a tool of its own (a connection), which comes back when the work is done, and is lost with a place
+//! that is given up: the thread drops it when it returns. There is one call at a time per instance and per place, and the
+//! caller gives no more places than may get stuck.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::aside::{Asides, ConnectionNumber};
+use super::aside::Asides;
 
 /// How long the overseer rests at least, so that it does not spin while the last threads leave.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
@@ -25,32 +27,30 @@ const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 /// What is to be done for an instance.
 pub(super) type Task<T> = (Arc<str>, T);
 
-/// The calls for one instance.
-pub(super) type Perform<T, R> = Box<dyn Fn(T) -> R + Send + Sync>;
+/// The calls for one instance: with the place's tool, for the UUID and what else is known of the instance.
+pub(super) type Perform<W, T, R> = Box<dyn Fn(&mut W, &str, T) -> R + Send + Sync>;
 
 /// What a crew does, and within which bounds.
-pub(super) struct Orders<T, R> {
-    /// How many threads.
-    pub(super) places: usize,
+pub(super) struct Orders<W, T, R> {
     /// How long the calls for one instance may take.
     pub(super) call: Duration,
     /// When to stop.
     pub(super) end: Instant,
-    /// The connection that the calls are made on.
-    pub(super) connection: ConnectionNumber,
     /// The calls.
-    pub(super) perform: Perform<T, R>,
+    pub(super) perform: Perform<W, T, R>,
 }
 
 /// What came of the tasks.
 #[derive(Debug)]
-pub(super) struct Outcome<T, R> {
+pub(super) struct Outcome<W, T, R> {
     /// Results, in no order; None where the calls panicked.
     pub(super) done: Vec<(Arc<str>, Option<R>)>,
     /// Instances that were set aside.
     pub(super) late: Vec<Arc<str>>,
     /// Tasks that nobody came to: every place was given up, or the time was over.
     pub(super) left: VecDeque<Task<T>>,
+    /// The tools of the places that were not given up.
+    pub(super) tools: Vec<W>,
 }
 
 enum Place {
@@ -64,38 +64,39 @@ struct Board<T> {
     places: Vec<Place>,
 }
 
-struct Room<T, R> {
-    orders: Orders<T, R>,
+struct Room<W, T, R> {
+    orders: Orders<W, T, R>,
     asides: Arc<Asides>,
     board: Mutex<Board<T>>,
 }
 
-enum Message<R> {
+enum Message<W, R> {
     Done(Arc<str>, Option<R>),
     /// A thread found nothing more to do.
-    Left,
+    Left(W),
 }
 
-/// Does the tasks; returns when all are done, late or left.
-pub(super) fn work<T, R>(
+/// Does the tasks, with a thread per tool; returns when all are done, late or left.
+pub(super) fn work<W, T, R>(
     queue: VecDeque<Task<T>>,
-    orders: Orders<T, R>,
+    tools: Vec<W>,
+    orders: Orders<W, T, R>,
     asides: &Arc<Asides>,
-) -> Outcome<T, R>
+) -> Outcome<W, T, R>
 where
+    W: Send + 'static,
     T: Send + 'static,
     R: Send + 'static,
 {
-    let crew = orders.places.min(queue.len());
-    let places = (0..crew).map(|_| Place::Free).collect();
+    let places = tools.iter().map(|_| Place::Free).collect();
     let board = Mutex::new(Board { queue, places });
     let room = Arc::new(Room { orders, asides: Arc::clone(asides), board });
     let (sender, receiver) = channel();
     let mut present = 0;
-    for place in 0..crew {
+    for (place, tool) in tools.into_iter().enumerate() {
         let (room, sender) = (Arc::clone(&room), sender.clone());
         let thread = Builder::new().name(format!("libvirt-read-{place}"));
-        match thread.spawn(move || room.serve(place, &sender)) {
+        match thread.spawn(move || room.serve(place, tool, &sender)) {
             Ok(_) => present += 1,
             Err(error) => tracing::warn!(%error, "a thread to read instances did not start"),
         }
@@ -104,11 +105,12 @@ where
     room.oversee(present, &receiver)
 }
 
-impl<T, R> Room<T, R> {
+impl<W, T, R> Room<W, T, R> {
     /// What a thread does.
-    fn serve(&self, place: usize, sender: &Sender<Message<R>>) {
+    fn serve(&self, place: usize, mut tool: W, sender: &Sender<Message<W, R>>) {
         while let Some((uuid, task)) = self.take(place) {
-            let result = catch_unwind(AssertUnwindSafe(|| (self.orders.perform)(task))).ok();
+            let result =
+                catch_unwind(AssertUnwindSafe(|| (self.orders.perform)(&mut tool, &uuid, task))).ok();
             if !self.keep(place) {
                 self.asides.returned(&uuid);
                 return;
@@ -118,7 +120,7 @@ impl<T, R> Room<T, R> {
             }
         }
         // Nobody listens only where the overseer stopped, which it does not before every thread has left.
-        let _ = sender.send(Message::Left);
+        let _ = sender.send(Message::Left(tool));
     }
 
     /// The next task, with the place marked as being at it.
@@ -143,8 +145,9 @@ impl<T, R> Room<T, R> {
     }
 
     /// Collects results and gives places up, until every one of `present` threads has left or was given up.
-    fn oversee(&self, mut present: usize, receiver: &Receiver<Message<R>>) -> Outcome<T, R> {
-        let mut outcome = Outcome { done: Vec::new(), late: Vec::new(), left: VecDeque::new() };
+    fn oversee(&self, mut present: usize, receiver: &Receiver<Message<W, R>>) -> Outcome<W, T, R> {
+        let mut outcome =
+            Outcome { done: Vec::new(), late: Vec::new(), left: VecDeque::new(), tools: Vec::new() };
         while present > 0 {
             // Before each result, not only when none comes: the others' results must not hide one that is late.
             let now = Instant::now();
@@ -159,7 +162,10 @@ impl<T, R> Room<T, R> {
             let wait = self.next_expiry(now).saturating_duration_since(now).max(SHORTEST_WAIT);
             match receiver.recv_timeout(wait) {
                 Ok(Message::Done(uuid, result)) => outcome.done.push((uuid, result)),
-                Ok(Message::Left) => present -= 1,
+                Ok(Message::Left(tool)) => {
+                    present -= 1;
+                    outcome.tools.push(tool);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -191,7 +197,7 @@ impl<T, R> Room<T, R> {
         for place in &mut board.places {
             let Place::At { uuid, since } = place else { continue };
             if over || now >= *since + self.orders.call {
-                self.asides.put(Arc::clone(uuid), *since, self.orders.connection);
+                self.asides.put(Arc::clone(uuid), *since);
                 late.push(Arc::clone(uuid));
                 *place = Place::GivenUp;
             }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::crew::{Orders, Perform, Task, work};
-use super::link::{Bulk, Link};
+use super::crew::{Orders, Outcome, Perform, Task, work};
+use super::link::{Bulk, Link, Station};
 use super::readings::Readings;
 use super::sweep::Swept;
 use super::{Cycle, Reader, bulk, percall, sweep};
@@ -14,67 +14,51 @@ use crate::ffi::{self, Domain};
 use crate::identity::Identity;
 use crate::snapshot::{Group, Groups, Missing};
 
-/// What a thread needs to read one instance. The connection is held as long as the call lasts.
+/// What is known of an instance that is to be read.
 struct Job {
-    link: Arc<Link>,
     domain: Arc<Domain>,
     identity: Arc<Identity>,
     active: bool,
 }
 
-type Read = Perform<Job, Result<Readings, ffi::Error>>;
+/// Fails only where the connection is gone.
+type Read = Result<Readings, ffi::Error>;
+
+/// The instances' readings, as far as there are any.
+pub(super) type All = BTreeMap<Arc<str>, Readings>;
 
 impl Reader {
-    /// Reads what needs a call per instance; empty where the groups need none.
+    /// Reads what needs calls per instance; empty where the groups need none.
     pub(super) fn read_instances(
         &self,
         cycle: &mut Cycle,
-        link: Arc<Link>,
+        link: &Arc<Link>,
         swept: &BTreeMap<Arc<str>, Swept>,
         groups: &Groups,
         end: Instant,
-    ) -> Result<BTreeMap<Arc<str>, Readings>, InspectError> {
-        let mut all = BTreeMap::new();
-        if reader(link.bulk, groups).is_none() {
+    ) -> Result<All, InspectError> {
+        let mut all = All::new();
+        let mut queue = VecDeque::new();
+        if performer(link.bulk, groups).is_none() {
             return Ok(all);
         }
-        let fail = |all: &mut BTreeMap<_, _>, uuid: &Arc<str>, why: String| {
-            all.insert(Arc::clone(uuid), Readings::missing(groups, &Missing::Failed(why)));
-        };
-        let mut queue = VecDeque::new();
         for (uuid, swept) in swept {
             let Some(identity) = cycle.cache.get(uuid) else { continue };
             if self.asides.has(uuid) {
-                fail(&mut all, uuid, "set aside: an earlier call has not returned".to_owned());
-                continue;
+                fail(&mut all, groups, uuid, "set aside: an earlier call has not returned".to_owned());
+            } else {
+                let (domain, identity) = (Arc::clone(&swept.domain), Arc::clone(identity));
+                let job = Job { domain, identity, active: swept.is_active() };
+                queue.push_back((Arc::clone(uuid), job));
             }
-            queue.push_back((Arc::clone(uuid), self.job(&link, swept, identity)));
         }
-        let mut link = link;
         while !queue.is_empty() && Instant::now() < end {
-            let places = self.asides.places(link.number);
-            if places == 0 {
-                match self.move_on(cycle, &link, &mut queue, &mut all, groups, end)? {
-                    Some(next) => link = next,
-                    None => break,
-                }
-                continue;
-            }
-            let Some(perform) = reader(link.bulk, groups) else { break };
-            let call = self.settings.deadlines.call;
-            let orders = Orders { places, call, end, connection: link.number, perform };
-            let outcome = work(queue, orders, &self.asides);
-            queue = outcome.left;
-            for (uuid, result) in outcome.done {
-                match result {
-                    Some(Ok(readings)) => drop(all.insert(uuid, readings)),
-                    Some(Err(error)) => return Err(InspectError::call("read an instance", error)),
-                    None => fail(&mut all, &uuid, "the thread that read it failed".to_owned()),
-                }
-            }
-            for uuid in outcome.late {
-                fail(&mut all, &uuid, "no answer in time; set aside until there is one".to_owned());
-            }
+            let places = self.asides.places().min(queue.len());
+            let stations = self.man(cycle, link, places)?;
+            let Some(perform) = performer(link.bulk, groups).filter(|_| !stations.is_empty()) else { break };
+            let orders = Orders { call: self.settings.deadlines.call, end, perform };
+            let outcome = work(queue, stations, orders, &self.asides);
+            queue = note(outcome, cycle, &mut all, groups)?;
         }
         let stuck = self.asides.stuck();
         for (uuid, _) in queue {
@@ -83,47 +67,28 @@ impl Reader {
             } else {
                 "not read before the snapshot's deadline".to_owned()
             };
-            fail(&mut all, &uuid, why);
+            fail(&mut all, groups, &uuid, why);
         }
-        self.fall_back(&link, swept, &mut all, groups, end)?;
+        self.fall_back(link, swept, &mut all, groups, end)?;
         Ok(all)
     }
 
-    fn job(&self, link: &Arc<Link>, swept: &Swept, identity: &Arc<Identity>) -> Job {
-        Job {
-            link: Arc::clone(link),
-            domain: Arc::clone(&swept.domain),
-            identity: Arc::clone(identity),
-            active: swept.is_active(),
-        }
-    }
-
-    /// Another connection for the rest of the queue, with its own handles; None where there is none to be had.
-    fn move_on(
-        &self,
-        cycle: &mut Cycle,
-        link: &Arc<Link>,
-        queue: &mut VecDeque<Task<Job>>,
-        all: &mut BTreeMap<Arc<str>, Readings>,
-        groups: &Groups,
-        end: Instant,
-    ) -> Result<Option<Arc<Link>>, InspectError> {
-        let next = self.connect(cycle)?;
-        if next.number == link.number || self.asides.places(next.number) == 0 {
-            return Ok(None);
-        }
-        let handles = sweep::handles(&next, self.deadline(end))?;
-        for (uuid, mut job) in std::mem::take(queue) {
-            match handles.get(&uuid) {
-                Some(domain) => {
-                    job.domain = Arc::clone(domain);
-                    job.link = Arc::clone(&next);
-                    queue.push_back((uuid, job));
+    /// Stations for as many places, as far as there are any to be had.
+    fn man(&self, cycle: &mut Cycle, link: &Link, places: usize) -> Result<Vec<Station>, InspectError> {
+        let mut stations = cycle.stations.split_off(cycle.stations.len().saturating_sub(places));
+        while stations.len() < places {
+            match link.station(&self.settings, &self.seats) {
+                Ok(station) => stations.push(station),
+                // The first must be had: without any nothing is wrong with an instance, but with the daemon.
+                Err(error) if stations.is_empty() && self.asides.stuck() == 0 => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "fewer libvirt connections to read instances on");
+                    break;
                 }
-                None => drop(all.insert(uuid, Readings::missing(groups, &Missing::NotFound))),
             }
         }
-        Ok(Some(next))
+        stations.iter_mut().for_each(Station::forget);
+        Ok(stations)
     }
 
     /// Where memory could not be read, what is known of it without the monitor.
@@ -131,7 +96,7 @@ impl Reader {
         &self,
         link: &Arc<Link>,
         swept: &BTreeMap<Arc<str>, Swept>,
-        all: &mut BTreeMap<Arc<str>, Readings>,
+        all: &mut All,
         groups: &Groups,
         end: Instant,
     ) -> Result<(), InspectError> {
@@ -154,19 +119,46 @@ impl Reader {
     }
 }
 
-/// How an instance is read with this driver; None where the groups need no call per instance.
-fn reader(driver: Bulk, groups: &Groups) -> Option<Read> {
-    let groups = groups.clone();
-    match driver {
-        Bulk::Full => {
-            let stats = bulk::instance_stats(&groups)?;
-            Some(Box::new(move |job| bulk::read(&job.domain, stats, &groups, &job.identity, job.active)))
-        }
-        Bulk::State | Bulk::None => {
-            if !percall::is_needed(&groups) {
-                return None;
-            }
-            Some(Box::new(move |job| percall::read(&job.domain, &groups, &job.identity, job.active)))
+/// Notes what came of the jobs; gives back those that nobody came to.
+fn note(
+    outcome: Outcome<Station, Job, Read>,
+    cycle: &mut Cycle,
+    all: &mut All,
+    groups: &Groups,
+) -> Result<VecDeque<Task<Job>>, InspectError> {
+    cycle.stations.extend(outcome.tools);
+    for (uuid, result) in outcome.done {
+        match result {
+            Some(Ok(readings)) => drop(all.insert(uuid, readings)),
+            Some(Err(error)) => return Err(InspectError::call("read an instance", error)),
+            None => fail(all, groups, &uuid, "the thread that read it failed".to_owned()),
         }
     }
+    for uuid in outcome.late {
+        fail(all, groups, &uuid, "no answer in time; set aside until there is one".to_owned());
+    }
+    Ok(outcome.left)
+}
+
+fn fail(all: &mut All, groups: &Groups, uuid: &Arc<str>, why: String) {
+    all.insert(Arc::clone(uuid), Readings::missing(groups, &Missing::Failed(why)));
+}
+
+/// How an instance is read with this driver; None where the groups need no calls per instance.
+fn performer(driver: Bulk, groups: &Groups) -> Option<Perform<Station, Job, Read>> {
+    let stats = match driver {
+        Bulk::Full => Some(bulk::instance_stats(groups)?),
+        Bulk::State | Bulk::None if percall::is_needed(groups) => None,
+        Bulk::State | Bulk::None => return None,
+    };
+    let groups = groups.clone();
+    Some(Box::new(move |station, uuid, job| {
+        let Some(domain) = station.domain(uuid, &job.domain)? else {
+            return Ok(Readings::missing(&groups, &Missing::NotFound));
+        };
+        match stats {
+            Some(stats) => bulk::read(&domain, stats, &groups, &job.identity, job.active),
+            None => percall::read(&domain, &groups, &job.identity, job.active),
+        }
+    }))
 }

@@ -1,17 +1,21 @@
-//! The connection that snapshots are taken on, and how many of them there may be.
+//! Connections: the one that the whole host is read on, those that single instances are read on, and how many there may be.
+//!
+//! No two threads ever call on one connection at a time. libvirt allows it, but its client before 10.0 can lose the wake-up of
+//! the second caller: beside a call that is stuck, a call for a healthy instance was then seen to wait for seconds, until
+//! something else came over the same connection. A stuck call keeps its connection to itself instead.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::aside::ConnectionNumber;
+use super::aside::{MOST_PLACES, MOST_STUCK};
 use super::calls::within;
 use crate::error::InspectError;
-use crate::ffi::{self, Changes, Connection};
+use crate::ffi::{self, Changes, Connection, Domain};
 use crate::settings::Settings;
 
-/// The most connections at a time: one to work on, and those whose stuck calls have not returned. libvirtd takes 20 to 5,000
-/// clients, nova is one of them, and each of ours can hold three of its workers.
-pub(super) const MOST_CONNECTIONS: usize = 4;
+/// The most connections at a time: for the host, for the places, and those with stuck calls. libvirtd takes thousands.
+pub(super) const MOST_CONNECTIONS: usize = 1 + MOST_PLACES + MOST_STUCK;
 
 /// What a driver can say of all its domains in one call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,24 +28,37 @@ pub(super) enum Bulk {
     None,
 }
 
-/// A connection and what was learnt when it was opened.
+/// A connection within the bounds.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) connection: Connection,
+    /// There is a daemon at the other end; else the driver is in this process, and another connection may be another world.
+    remote: bool,
+    /// Freed after the connection, which is closed first.
+    _seat: Seat,
+}
+
+/// The connection that the whole host is read on, and what was learnt when it was opened.
 #[derive(Debug)]
 pub(super) struct Link {
-    pub(super) connection: Connection,
-    pub(super) number: ConnectionNumber,
+    pub(super) line: Arc<Line>,
     pub(super) host: String,
     pub(super) bulk: Bulk,
     /// Whose XML may have changed.
     pub(super) changes: Arc<Changes>,
-    /// Freed after the connection, which is closed first.
-    _seat: Seat,
+}
+
+/// What a place reads instances with: a connection and its handles of the domains.
+#[derive(Debug)]
+pub(super) struct Station {
+    line: Arc<Line>,
+    handles: Option<BTreeMap<Arc<str>, Arc<Domain>>>,
 }
 
 /// How many connections there are, stuck and closing ones and attempts to open one included.
 #[derive(Debug, Default)]
 pub(super) struct Seats {
     taken: AtomicUsize,
-    opened: AtomicU64,
 }
 
 /// The right to have one connection.
@@ -69,37 +86,90 @@ impl Drop for Seat {
 }
 
 impl Link {
-    /// Opens a connection within the deadline.
+    /// Opens the connection within the deadline.
     pub(super) fn open(settings: &Settings, seats: &Arc<Seats>) -> Result<Arc<Self>, InspectError> {
-        let seat = seats.take()?;
-        let number = seats.opened.fetch_add(1, Ordering::SeqCst);
-        let wanted = settings.clone();
-        let opened = within(settings.deadlines.open, "open a connection", move || {
-            connect(&wanted, number, seat).map(Arc::new)
-        })?;
-        opened.map_err(|error| InspectError::Open { uri: settings.uri.clone(), source: error.into() })
+        open(settings, seats, |settings, seat| {
+            let mut line = Line::open(settings, seat)?;
+            let changes = Arc::new(Changes::default());
+            let events = line.connection.watch(&changes);
+            let bulk = bulk_of(&line.connection)?;
+            let host = line.connection.hostname()?;
+            tracing::info!(uri = settings.uri, host, ?bulk, events, "connected to libvirt");
+            Ok(Arc::new(Self { line: Arc::new(line), host, bulk, changes }))
+        })
+    }
+
+    /// What a place reads with: a connection of its own, or this one where the driver is in this process and a call on it is
+    /// a call of a function.
+    pub(super) fn station(&self, settings: &Settings, seats: &Arc<Seats>) -> Result<Station, InspectError> {
+        let line = if self.line.remote {
+            open(settings, seats, |settings, seat| Line::open(settings, seat).map(Arc::new))?
+        } else {
+            Arc::clone(&self.line)
+        };
+        Ok(Station { line, handles: None })
     }
 }
 
-fn connect(settings: &Settings, number: ConnectionNumber, seat: Seat) -> Result<Link, ffi::Error> {
-    let mut connection = Connection::open_read_only(&settings.uri)?;
-    let keepalive = settings.keepalive;
-    if keepalive.interval.as_secs() > 0 {
-        // Drivers without a daemon have no keepalive and need none.
-        if let Err(error) = connection.keep_alive(keepalive.interval, keepalive.count) {
-            tracing::debug!(%error, "no keepalive on this connection");
-        }
+impl Line {
+    fn open(settings: &Settings, seat: Seat) -> Result<Self, ffi::Error> {
+        let connection = Connection::open_read_only(&settings.uri)?;
+        let keepalive = settings.keepalive;
+        let remote = match connection.keep_alive(keepalive.interval, keepalive.count) {
+            Ok(remote) => remote,
+            Err(error) if error.is_disconnect() => return Err(error),
+            Err(_) => false,
+        };
+        Ok(Self { connection, remote, _seat: seat })
     }
-    let changes = Arc::new(Changes::default());
-    let events = connection.watch(&changes);
-    let bulk = if connection.has_stats(super::bulk::ALL)? {
-        Bulk::Full
+}
+
+impl Station {
+    /// This connection's handle of a domain, given another connection's; None where the domain is gone.
+    pub(super) fn domain(
+        &mut self,
+        uuid: &str,
+        given: &Arc<Domain>,
+    ) -> Result<Option<Arc<Domain>>, ffi::Error> {
+        if !self.line.remote {
+            return Ok(Some(Arc::clone(given)));
+        }
+        let handles = match &mut self.handles {
+            Some(handles) => handles,
+            none => none.insert(handles(&self.line.connection)?),
+        };
+        Ok(handles.get(uuid).cloned())
+    }
+
+    /// Forgets the handles: the next snapshot has other domains.
+    pub(super) fn forget(&mut self) {
+        self.handles = None;
+    }
+}
+
+/// All domains, in one call.
+fn handles(connection: &Connection) -> Result<BTreeMap<Arc<str>, Arc<Domain>>, ffi::Error> {
+    let domains = connection.domains()?;
+    domains.into_iter().map(|domain| Ok((domain.uuid()?.into(), Arc::new(domain)))).collect()
+}
+
+fn bulk_of(connection: &Connection) -> Result<Bulk, ffi::Error> {
+    if connection.has_stats(super::bulk::ALL)? {
+        Ok(Bulk::Full)
     } else if connection.has_stats(super::bulk::STATE)? {
-        Bulk::State
+        Ok(Bulk::State)
     } else {
-        Bulk::None
-    };
-    let host = connection.hostname()?;
-    tracing::info!(uri = settings.uri, host, ?bulk, events, "connected to libvirt");
-    Ok(Link { connection, number, host, bulk, changes, _seat: seat })
+        Ok(Bulk::None)
+    }
+}
+
+fn open<T: Send + 'static>(
+    settings: &Settings,
+    seats: &Arc<Seats>,
+    connect: impl FnOnce(&Settings, Seat) -> Result<T, ffi::Error> + Send + 'static,
+) -> Result<T, InspectError> {
+    let seat = seats.take()?;
+    let wanted = settings.clone();
+    let opened = within(settings.deadlines.open, "open a connection", move || connect(&wanted, seat))?;
+    opened.map_err(|error| InspectError::Open { uri: settings.uri.clone(), source: error.into() })
 }

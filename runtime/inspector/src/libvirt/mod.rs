@@ -2,18 +2,19 @@
 //!
 //! ```text
 //!              ┌─ the whole host, calls that no instance can block ─┐   ┌─ one instance each, any of them can hang ─┐
-//!   snapshot ──▶ states, interfaces, perf ──▶ XML of what changed ──▶ place 1 ▸ place 2 ▸ place 3 ──▶ assembled
+//!   snapshot ──▶ states, interfaces, perf ──▶ XML of what changed ──▶ place 1 │ place 2 │ place 3 ──▶ assembled
 //!              └──────── deadline `sweep` each ─────────────────────┘   └──────── deadline `call` each ─────────────┘
 //! ```
 //!
 //! libvirt's calls can block for ever, so none is made on the caller's thread: each runs on one of its own, is waited for until
-//! a deadline, and left behind after it. What then happens:
+//! a deadline, and left behind after it. The host's calls have one connection, each place has one ([`link`] says why). What
+//! then happens:
 //!
 //! | what fails | what happens |
 //! |---|---|
 //! | one instance's qemu hangs | it is set aside until its call returns ([`aside`]); its state, interfaces, perf events and maximum memory go on, the rest is [`Missing::Failed`] |
-//! | three such calls on one connection | the next instances are read on another connection; the old one stays open until its calls return |
-//! | eight such calls in all | no further call into a monitor before one returns: half of libvirtd's workers stay free |
+//! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
+//! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
@@ -45,19 +46,17 @@ use crate::fields::{self, Fields};
 use crate::health::{Health, SetAside};
 use crate::settings::Settings;
 use crate::snapshot::{Group, Groups, Instance, Missing, Snapshot};
-use aside::{Asides, MOST_STUCK};
+use aside::Asides;
 use cache::Cache;
 use calls::dispose;
-use link::{Bulk, Link, MOST_CONNECTIONS, Seats};
+use detail::All;
+use link::{Bulk, Link, Seats, Station};
 use readings::Readings;
 use retry::Retry;
 use sweep::Swept;
 
 /// How long a snapshot waits for a daemon that was there before: a restart takes a second or two.
 const RESTART_PATIENCE: Duration = Duration::from_secs(4);
-
-/// Below so many places a snapshot begins on a new connection: one hung instance must not make the others' reading slow.
-const FEWEST_PLACES: usize = 2;
 
 /// The libvirt inspector.
 #[derive(Debug)]
@@ -74,6 +73,8 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 struct Cycle {
     link: Option<Arc<Link>>,
+    /// Those of the places, between two snapshots.
+    stations: Vec<Station>,
     was_connected: bool,
     retry: Retry,
     cache: Cache,
@@ -83,12 +84,14 @@ impl Reader {
     /// Nothing is opened before the first snapshot.
     pub(crate) fn new(settings: Settings) -> Self {
         let retry = Retry::new(settings.reconnect);
+        let cycle =
+            Cycle { link: None, stations: Vec::new(), was_connected: false, retry, cache: Cache::default() };
         Self {
             settings,
             seats: Arc::default(),
             asides: Arc::default(),
             left_out: AtomicUsize::new(0),
-            cycle: Mutex::new(Cycle { link: None, was_connected: false, retry, cache: Cache::default() }),
+            cycle: Mutex::new(cycle),
         }
     }
 
@@ -96,12 +99,12 @@ impl Reader {
         let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
         let end = Instant::now() + self.settings.deadlines.snapshot;
         let link = self.connect(&mut cycle)?;
-        let result = match self.take(&mut cycle, link, groups, end) {
+        let result = match self.take(&mut cycle, &link, groups, end) {
             Err(error) if error.is_disconnect() => {
                 tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
                 disconnect(&mut cycle);
                 let link = self.connect(&mut cycle)?;
-                self.take(&mut cycle, link, groups, end)
+                self.take(&mut cycle, &link, groups, end)
             }
             result => result,
         };
@@ -129,10 +132,7 @@ impl Reader {
     /// The connection for the next calls.
     fn connect(&self, cycle: &mut Cycle) -> Result<Arc<Link>, InspectError> {
         if let Some(link) = &cycle.link {
-            let link = Arc::clone(link);
-            let crowded = self.asides.places(link.number) < FEWEST_PLACES;
-            let room = self.asides.stuck() < MOST_STUCK && self.seats.taken() < MOST_CONNECTIONS;
-            return if crowded && room { Ok(self.replace(cycle, link)) } else { Ok(link) };
+            return Ok(Arc::clone(link));
         }
         let patience = if cycle.was_connected { RESTART_PATIENCE } else { Duration::ZERO };
         let end = Instant::now() + patience;
@@ -161,36 +161,17 @@ impl Reader {
         }
     }
 
-    /// Another connection in place of one with stuck calls, which stays open by them until they return; the old one where
-    /// there is none to be had.
-    fn replace(&self, cycle: &mut Cycle, old: Arc<Link>) -> Arc<Link> {
-        match Link::open(&self.settings, &self.seats) {
-            Ok(link) => {
-                tracing::info!(stuck = self.asides.stuck(), "going on with another libvirt connection");
-                dispose(old);
-                if let Some(old) = cycle.link.replace(Arc::clone(&link)) {
-                    dispose(old);
-                }
-                link
-            }
-            Err(error) => {
-                tracing::warn!(%error, "no further libvirt connection beside those with stuck calls");
-                old
-            }
-        }
-    }
-
     fn take(
         &self,
         cycle: &mut Cycle,
-        link: Arc<Link>,
+        link: &Arc<Link>,
         groups: &Groups,
         end: Instant,
     ) -> Result<Snapshot, InspectError> {
-        let swept = sweep::host(&link, groups, self.deadline(end))?;
+        let swept = sweep::host(link, groups, self.deadline(end))?;
         let taken_at = clock::now();
         let host = link.host.clone();
-        self.identify(cycle, &link, &swept, end)?;
+        self.identify(cycle, link, &swept, end)?;
         let mut readings = self.details(cycle, link, &swept, groups, end)?;
         let mut instances = Vec::with_capacity(swept.len());
         let mut left_out = 0;
@@ -250,12 +231,11 @@ impl Reader {
     fn details(
         &self,
         cycle: &mut Cycle,
-        link: Arc<Link>,
+        link: &Arc<Link>,
         swept: &BTreeMap<Arc<str>, Swept>,
         groups: &Groups,
         end: Instant,
-    ) -> Result<BTreeMap<Arc<str>, Readings>, InspectError> {
-        let bulk = link.bulk;
+    ) -> Result<All, InspectError> {
         let now = Instant::now();
         let mut all = self.read_instances(cycle, link, swept, groups, end)?;
         for (uuid, swept) in swept {
@@ -263,7 +243,7 @@ impl Reader {
             let readings = all
                 .entry(Arc::clone(uuid))
                 .or_insert_with(|| Readings::missing(groups, &Missing::Unsupported));
-            match bulk {
+            match link.bulk {
                 Bulk::Full => {
                     bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
                     if fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics) {
@@ -283,9 +263,10 @@ impl Reader {
     }
 }
 
-/// Gives the connection up. It is closed when the last call on it has returned.
+/// Gives the connections up. Each is closed when the last call on it has returned.
 fn disconnect(cycle: &mut Cycle) {
+    let stations = std::mem::take(&mut cycle.stations);
     if let Some(link) = cycle.link.take() {
-        dispose(link);
+        dispose((link, stations));
     }
 }

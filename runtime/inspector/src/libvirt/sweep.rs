@@ -56,7 +56,7 @@ pub(super) fn host(
 }
 
 fn in_bulk(link: &Link, stats: u32) -> Result<BTreeMap<Arc<str>, Swept>, ffi::Error> {
-    let records = link.connection.all_stats(stats, 0)?;
+    let records = link.line.connection.all_stats(stats, 0)?;
     let swept = records.into_iter().map(|record| {
         let state = Fields::new(&record.fields).number("state.state");
         let state = state.and_then(|state| u32::try_from(state).ok()).unwrap_or(0);
@@ -67,7 +67,7 @@ fn in_bulk(link: &Link, stats: u32) -> Result<BTreeMap<Arc<str>, Swept>, ffi::Er
 
 fn one_by_one(link: &Link) -> Result<BTreeMap<Arc<str>, Swept>, ffi::Error> {
     let mut all = BTreeMap::new();
-    for domain in link.connection.domains()? {
+    for domain in link.line.connection.domains()? {
         // A domain that vanishes in between is not there.
         if let Ok(info) = reading(domain.info())? {
             let (uuid, found) = swept(domain, info.state, Vec::new())?;
@@ -111,21 +111,6 @@ pub(super) fn memory(
     deadline: Duration,
 ) -> Result<Each<Reading<Memory>>, InspectError> {
     per_domain("read the domains' information", link, domains, deadline, bulk::memory_at_least)
-}
-
-/// This connection's handles of all domains.
-pub(super) fn handles(
-    link: &Arc<Link>,
-    deadline: Duration,
-) -> Result<BTreeMap<Arc<str>, Arc<Domain>>, InspectError> {
-    const CALL: &str = "list the domains again";
-    let held = Arc::clone(link);
-    let handles = within(deadline, CALL, move || {
-        let domains = held.connection.domains()?;
-        let handle = |domain: Domain| Ok((domain.uuid()?.into(), Arc::new(domain)));
-        domains.into_iter().map(handle).collect::<Result<_, ffi::Error>>()
-    })?;
-    handles.map_err(|error| InspectError::call(CALL, error))
 }
 
 fn per_domain<T: Send + 'static>(
