@@ -1,7 +1,7 @@
 //! What is wrong with a file: all of it, sorted by place, for people and for programs.
 //!
 //! A fault names what is wrong and what would be right, and shows neither secrets nor credentials: texts from the file are
-//! quoted by one function alone, which shortens them and takes credentials out.
+//! quoted by this module alone, which shortens them and takes credentials out.
 
 use std::fmt;
 
