@@ -1,0 +1,87 @@
+//! Pipeline files, written as an operator would.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// A pipeline of one source, which polls every meter of every guest, and one sink.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    /// How the host is read: YAML of the top level, `libvirt: {…}` or `inspector: replay`.
+    pub host: String,
+    /// The guests.
+    pub guests: Vec<Guest>,
+    /// The sources, YAML after `sources:`.
+    pub sources: String,
+    /// The publishers of the sink: YAML each, on one line.
+    pub publishers: Vec<String>,
+    /// More YAML of the top level.
+    pub more: String,
+}
+
+/// A guest of a pipeline.
+#[derive(Clone, Debug)]
+pub struct Guest {
+    /// Its name.
+    pub name: String,
+    /// Its module.
+    pub module: PathBuf,
+    /// Its grants, with commas between them.
+    pub grants: String,
+    /// Its limits, YAML between braces: `cpu: 20ms`.
+    pub limits: String,
+}
+
+impl Guest {
+    /// A guest with the default limits.
+    pub fn new(name: &str, module: impl Into<PathBuf>, grants: &str) -> Guest {
+        Guest { name: name.into(), module: module.into(), grants: grants.into(), limits: String::new() }
+    }
+
+    /// The guest `mem-max`.
+    pub fn mem_max() -> Guest {
+        Guest::new("mem-max", crate::mem_max(), "memory")
+    }
+}
+
+impl Pipeline {
+    /// `mem-max` alone on a libvirt, every second where it runs on, to these publishers.
+    pub fn mem_max(uri: &str, publishers: &[&str]) -> Pipeline {
+        Pipeline {
+            host: format!("libvirt: {{uri: \"{uri}\"}}"),
+            guests: vec![Guest::mem_max()],
+            sources: "\n  - name: all\n    interval: 1s\n    meters: [\"*\"]".into(),
+            publishers: publishers.iter().map(|publisher| (*publisher).to_owned()).collect(),
+            more: String::new(),
+        }
+    }
+
+    /// The same with one more guest.
+    pub fn with(mut self, guest: Guest) -> Pipeline {
+        self.guests.push(guest);
+        self
+    }
+
+    /// The file's text.
+    pub fn yaml(&self) -> String {
+        let mut text = format!("{}\nhost: compute-1\nguests:\n", self.host);
+        for Guest { name, module, grants, limits } in &self.guests {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}",
+                module.display()
+            );
+        }
+        let _ = writeln!(text, "sources: {}\nsinks:\n  - name: out\n    publishers:", self.sources);
+        for publisher in &self.publishers {
+            let _ = writeln!(text, "      - {publisher}");
+        }
+        let _ = writeln!(text, "polling: {{start_jitter: 0s}}\n{}", self.more);
+        text
+    }
+}
+
+/// The publisher that writes JSON lines to a file.
+pub fn to_file(path: &Path) -> String {
+    format!("\"file://{}?json\"", path.display())
+}
