@@ -130,9 +130,8 @@ pub(crate) fn disks(fields: &Fields<'_>, devices: &[DiskDevice]) -> Vec<Disk> {
     devices.iter().map(disk).collect()
 }
 
-/// The interfaces of the XML, from the group INTERFACE. One without all of its eight counters is left out: the reading has no
-/// place for "not counted", and 0 would be a lie.
-pub(crate) fn vnics(fields: &Fields<'_>, devices: &[VnicDevice]) -> Vec<Vnic> {
+/// The interfaces of the XML, from the group INTERFACE.
+pub(crate) fn vnics(fields: &Fields<'_>, devices: &[VnicDevice]) -> Reading<Vec<Vnic>> {
     let numbers = fields.by_device("net");
     let counters = |device: &VnicDevice| {
         let at = numbers.get(device.name.as_str())?;
@@ -148,11 +147,27 @@ pub(crate) fn vnics(fields: &Fields<'_>, devices: &[VnicDevice]) -> Vec<Vnic> {
             number("tx.drop")?,
         ])
     };
-    devices.iter().filter_map(|device| Some(vnic(device, counters(device)?))).collect()
+    counted(devices.iter().map(|device| (device, counters(device))))
+}
+
+/// The interfaces that have all of their eight counters. One that has not is left out: the reading has no place for "not
+/// counted", and 0 would be a lie. Where all are left out there is no data.
+pub(crate) fn counted<'a>(
+    vnics: impl Iterator<Item = (&'a VnicDevice, Option<[u64; 8]>)>,
+) -> Reading<Vec<Vnic>> {
+    let mut without = false;
+    let mut all = Vec::new();
+    for (device, counters) in vnics {
+        match counters {
+            Some(counters) => all.push(vnic(device, counters)),
+            None => without = true,
+        }
+    }
+    if without && all.is_empty() { Err(Missing::NoData) } else { Ok(all) }
 }
 
 /// An interface of the XML with its counters: bytes, packets, errors and drops received, then sent.
-pub(crate) fn vnic(device: &VnicDevice, counters: [u64; 8]) -> Vnic {
+fn vnic(device: &VnicDevice, counters: [u64; 8]) -> Vnic {
     let [rx_bytes, rx_packets, rx_errors, rx_drop, tx_bytes, tx_packets, tx_errors, tx_drop] = counters;
     Vnic {
         name: device.name.clone(),

@@ -8,7 +8,7 @@
 #![deny(unsafe_code)]
 
 mod clock;
-pub mod domain_xml;
+mod domain_xml;
 mod error;
 mod ffi;
 mod fields;

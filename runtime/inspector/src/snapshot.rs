@@ -135,6 +135,9 @@ impl Power {
 }
 
 /// Memory, in bytes.
+///
+/// An instance that is shut off has `maximum` and `actual` from its configuration. So has one whose qemu does not answer:
+/// those two need no answer of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Memory {
     /// `virDomainGetInfo.maxMem`, bulk `balloon.maximum`.
@@ -167,7 +170,7 @@ pub struct Memory {
     pub last_update: Option<u64>,
 }
 
-/// Processors, times in nanoseconds.
+/// Processors, times in nanoseconds. An instance that is shut off has `current` and `maximum` alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cpu {
     /// `vcpu.current`: online vCPUs.
@@ -200,6 +203,9 @@ pub struct Vcpu {
 }
 
 /// A disk, sizes in bytes, times in nanoseconds.
+///
+/// The three sizes are virDomainGetBlockInfo's for every image, running or not: what Ceilometer reports. An instance that is
+/// shut off has them alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// The target device (`vda`).
@@ -232,7 +238,8 @@ pub struct Disk {
     pub physical: Option<u64>,
 }
 
-/// A virtual network interface.
+/// A virtual network interface. One whose driver lacks any of the counters is left out of a snapshot; an instance that is shut
+/// off has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vnic {
     /// The target device on the host (`tap2b0405c7-5a`).

@@ -65,12 +65,12 @@ pub(super) fn fill_in(
         readings.vnics = running(active, || fields::vnics(&Fields::new(fields), &identity.vnics));
     }
     if groups.contains(&Group::Perf) {
-        readings.perf = running(active, || fields::perf(fields));
+        readings.perf = running(active, || Ok(fields::perf(fields)));
     }
 }
 
-fn running<T>(active: bool, read: impl FnOnce() -> T) -> Reading<T> {
-    if active { Ok(read()) } else { Err(Missing::ShutOff) }
+fn running<T>(active: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
+    if active { read() } else { Err(Missing::ShutOff) }
 }
 
 /// The readings of one instance that go through its monitor. Fails only where the connection is gone.

@@ -2,7 +2,7 @@
 //! is asked for. They fill the same snapshot; what only bulk statistics carry (perf events) is "unsupported" here.
 
 use super::bulk::fill_in_storage;
-use super::readings::{Readings, missing, reading};
+use super::readings::{Readings, reading};
 use crate::ffi::{self, Domain, Info};
 use crate::fields::{self, Fields, bytes};
 use crate::identity::{DiskDevice, Identity, VnicDevice};
@@ -142,24 +142,38 @@ fn count_requests(domain: &Domain, disk: &mut Disk) -> Result<(), ffi::Error> {
     Ok(())
 }
 
-/// The interfaces with all of their counters (see [`fields::vnics`]).
 fn vnics(domain: &Domain, devices: &[VnicDevice]) -> Result<Reading<Vec<Vnic>>, ffi::Error> {
-    let mut vnics = Vec::with_capacity(devices.len());
+    let mut read = Vec::with_capacity(devices.len());
     for device in devices {
-        match domain.interface_stats(&device.name) {
-            Ok(counters) => {
-                let counters = counters.map(|counter| u64::try_from(counter).ok());
-                if let [Some(a), Some(b), Some(c), Some(d), Some(e), Some(f), Some(g), Some(h)] = counters {
-                    vnics.push(fields::vnic(device, [a, b, c, d, e, f, g, h]));
-                }
-            }
-            Err(error) if error.is_disconnect() => return Err(error),
-            Err(error) if error.is_unsupported() => return Ok(Err(Missing::Unsupported)),
-            Err(error) => {
-                let why = missing(&error);
+        let counters = match reading(domain.interface_stats(&device.name))? {
+            Ok(counters) => all_of(counters),
+            Err(Missing::Unsupported) => return Ok(Err(Missing::Unsupported)),
+            Err(why) => {
                 tracing::debug!(device = device.name, %why, "no counters of an interface");
+                None
             }
-        }
+        };
+        read.push((device, counters));
     }
-    Ok(Ok(vnics))
+    Ok(fields::counted(read.into_iter()))
+}
+
+/// The counters, where the driver counts all of them.
+fn all_of(counters: [i64; 8]) -> Option<[u64; 8]> {
+    let mut all = [0; 8];
+    for (to, from) in all.iter_mut().zip(counters) {
+        *to = u64::try_from(from).ok()?;
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_is_not_counted_spoils_its_interface() {
+        assert_eq!(all_of([1, 2, 3, 4, 5, 6, 7, 8]), Some([1, 2, 3, 4, 5, 6, 7, 8]));
+        assert_eq!(all_of([1, 2, 3, -1, 5, 6, 7, 8]), None);
+    }
 }
