@@ -8,8 +8,9 @@ use std::time::Duration;
 
 /// Ceiling of the first wait: a broker's restart is noticed within the second.
 pub const FIRST: Duration = Duration::from_millis(500);
-/// Ceiling of every later wait: half a minute of delay is little beside a polling interval of five minutes.
-pub const LONGEST: Duration = Duration::from_secs(30);
+/// Ceiling of every later wait: what waits in memory meanwhile is seconds' worth, and a thousand hosts that come back within
+/// ten seconds are a hundred connections per second.
+pub const LONGEST: Duration = Duration::from_secs(10);
 /// Least wait, so that a broker which refuses at once is not asked in a tight loop.
 pub const LEAST: Duration = Duration::from_millis(50);
 

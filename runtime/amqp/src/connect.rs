@@ -31,7 +31,7 @@ pub enum ConnectError {
     #[error("no broker is configured")]
     NoBroker,
     /// A PEM file cannot be read, or holds something else.
-    #[error("failed to read {}", path.display())]
+    #[error("failed to use {}", path.display())]
     File {
         /// The file.
         path: PathBuf,
@@ -121,10 +121,12 @@ fn chains(errors: &[ConnectError]) -> String {
     errors.iter().map(|error| chain(error)).collect::<Vec<_>>().join("; ")
 }
 
+/// An error's message and those of its sources, but for one that repeats what was said (lapin's do).
 fn chain(error: &dyn std::error::Error) -> String {
-    match error.source() {
-        Some(source) => format!("{error}: {}", chain(source)),
-        None => error.to_string(),
+    let said = error.to_string();
+    match error.source().map(chain) {
+        Some(source) if !said.ends_with(&source) => format!("{said}: {source}"),
+        _ => said,
     }
 }
 

@@ -184,12 +184,15 @@ impl Worker<'_> {
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_flight = FuturesUnordered::new();
         let mut paused_until: Option<Instant> = None;
+        // The broker took no message lately: one at a time asks whether it does again.
+        let mut nacking = false;
         let mut closing = false;
         loop {
             if closing && in_flight.is_empty() {
                 return End::Closed;
             }
-            let may_take = !closing && paused_until.is_none() && in_flight.len() < window;
+            let may_take =
+                !closing && paused_until.is_none() && in_flight.len() < if nacking { 1 } else { window };
             tokio::select! {
                 // Confirmations first: they are what makes room.
                 biased;
@@ -198,22 +201,26 @@ impl Worker<'_> {
                         let taken: Taken = taken;
                         self.shared.counters.confirm(taken.samples().len());
                         taken.done();
-                        backoff.reset();
+                        if paused_until.is_none() {
+                            backoff.reset();
+                            if std::mem::take(&mut nacking) {
+                                tracing::info!("the broker takes messages again");
+                            }
+                        }
                     }
                     Ok(false) => {
                         self.shared.counters.nack();
                         drop(taken);
-                        paused_until.get_or_insert_with(|| {
-                            let wait = backoff.next_wait();
-                            tracing::warn!(?wait, "the broker does not take a message (nack), it is sent again");
-                            Instant::now() + wait
-                        });
+                        paused_until.get_or_insert_with(|| Instant::now() + backoff.next_wait());
+                        if !std::mem::replace(&mut nacking, true) {
+                            tracing::warn!("the broker does not take messages (nack), they are sent again");
+                        }
                     }
                     Err(error) => return End::Broken(error),
                 },
                 Some(event) = events.next() => match event {
                     Event::ConnectionBlocked(reason) => tracing::warn!(reason, "the broker has blocked publishing"),
-                    Event::ConnectionUnblocked => tracing::info!("the broker takes messages again"),
+                    Event::ConnectionUnblocked => tracing::info!("the broker has unblocked publishing"),
                     Event::Error(error) if !connection.status().connected() => return End::Broken(error),
                     _ => {}
                 },
