@@ -73,9 +73,9 @@ impl Host {
         &self.plan
     }
 
-    /// Where samples go.
-    pub const fn outlets(&self) -> &Outlets {
-        &self.outlets
+    /// Where samples go, for the end.
+    pub fn into_outlets(self) -> Outlets {
+        self.outlets
     }
 
     /// Ends running cycles after the batch in flight.

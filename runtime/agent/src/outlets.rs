@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use config::Pipeline;
+use futures_util::future::join_all;
 use publisher::Publisher;
 use sample::Sample;
 
@@ -23,7 +24,7 @@ impl Outlets {
             let publishers: Result<Vec<_>, _> = sink
                 .publishers
                 .iter()
-                .map(|settings| Publisher::start(&sink.name, settings.value.clone()))
+                .map(|settings| Publisher::start(settings.value.clone()))
                 .collect();
             sinks.push(publishers?);
         }
@@ -40,14 +41,11 @@ impl Outlets {
         }
     }
 
-    /// Waits until everything is delivered, at most this long; gives the number of samples that are not.
-    pub async fn close(&self, deadline: Duration) -> u64 {
-        let until = tokio::time::Instant::now() + deadline;
-        let mut undelivered = 0;
-        for publisher in self.sinks.iter().flatten() {
-            let left = until.saturating_duration_since(tokio::time::Instant::now());
-            undelivered += publisher.close(left).await;
-        }
-        undelivered
+    /// Waits until everything is delivered, at most this long, and ends the publishers; gives the number of samples that were lost
+    /// since the start.
+    pub async fn close(self, deadline: Duration) -> u64 {
+        // All at once: one whose broker is away must not take the time of the others.
+        let closing = self.sinks.into_iter().flatten().map(|publisher| publisher.close(deadline));
+        join_all(closing).await.iter().map(|stats| stats.dropped).sum()
     }
 }

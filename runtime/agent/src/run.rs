@@ -90,7 +90,11 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
         }
     }
     stopper.abort();
-    end.undelivered = host.outlets().close(CLOSE).await;
+    let _ = stopper.await;
+    match Arc::into_inner(host) {
+        Some(host) => end.undelivered = host.into_outlets().close(CLOSE).await,
+        None => tracing::error!("a source's task outlived its end, which is a fault of this program"),
+    }
     Ok(end)
 }
 
