@@ -18,11 +18,15 @@ const FOLDER: &str = "nephoscope-tests-broker-";
 pub fn broker() -> &'static Broker {
     static BROKER: OnceLock<Broker> = OnceLock::new();
     BROKER.get_or_init(|| {
-        sweep();
-        let folder = std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
-        let settings = BrokerSettings { folder: Some(folder), ..BrokerSettings::default() };
+        let settings = BrokerSettings { folder: Some(broker_folder()), ..BrokerSettings::default() };
         Broker::start_with(&settings).unwrap_or_else(|error| panic!("{error:#}"))
     })
+}
+
+/// A folder for a broker in a static; those of processes that have ended are removed.
+pub fn broker_folder() -> PathBuf {
+    sweep();
+    std::env::temp_dir().join(format!("{FOLDER}{}", std::process::id()))
 }
 
 /// Statics are not dropped, so the folder of an ended process is removed by the next one.

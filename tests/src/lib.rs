@@ -21,10 +21,10 @@ pub mod program;
 mod site;
 
 pub use bus::Bus;
-pub use host::{broker, mem_max};
+pub use host::{broker, broker_folder, mem_max};
 pub use pipeline::{Guest, Pipeline};
 pub use program::{Ended, Running};
-pub use site::Site;
+pub use site::{ALL, Site};
 
 use std::time::Duration;
 
