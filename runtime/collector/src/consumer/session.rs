@@ -121,7 +121,7 @@ impl<'a> Session<'a> {
         let mut deadline = pin!(tokio::time::sleep(Duration::MAX));
         loop {
             if draining && self.ledger.is_clear() {
-                return Ok(());
+                return self.channel.close(200, "OK".into()).await.map_err(SessionError::Broken);
             }
             tokio::select! {
                 // What is settled goes first: it frees the broker to hand out more.

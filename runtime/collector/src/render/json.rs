@@ -1,0 +1,119 @@
+//! JSON, named as Ceilometer's API (`GET /v2/samples`) names a sample's fields.
+
+use std::io::{self, Write};
+
+use serde::ser::SerializeSeq;
+use serde::{Serialize, Serializer};
+use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::{Map, Number, Value};
+
+use super::steers;
+use crate::StoredSample;
+
+#[derive(Serialize)]
+struct Sample<'a> {
+    id: &'a str,
+    meter: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    unit: &'a str,
+    volume: &'a Number,
+    resource_id: &'a str,
+    project_id: Option<&'a str>,
+    user_id: Option<&'a str>,
+    source: &'a str,
+    timestamp: String,
+    recorded_at: String,
+    metadata: &'a Map<String, Value>,
+}
+
+impl<'a> From<&'a StoredSample> for Sample<'a> {
+    fn from(sample: &'a StoredSample) -> Self {
+        Self {
+            id: &sample.message_id,
+            meter: &sample.meter,
+            kind: sample.kind.as_str(),
+            unit: &sample.unit,
+            volume: &sample.volume,
+            resource_id: &sample.resource_id,
+            project_id: sample.project_id.as_deref(),
+            user_id: sample.user_id.as_deref(),
+            source: &sample.source,
+            timestamp: sample.timestamp.to_string(),
+            recorded_at: sample.recorded_at.to_string(),
+            metadata: &sample.metadata,
+        }
+    }
+}
+
+pub(super) fn write(out: &mut dyn Write, samples: &[StoredSample]) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(PrettyFormatter::new()));
+    let mut array = (&mut serializer).serialize_seq(Some(samples.len()))?;
+    for sample in samples {
+        array.serialize_element(&Sample::from(sample))?;
+    }
+    array.end()?;
+    out.write_all(b"\n")
+}
+
+/// A JSON text of any value, in which nothing steers a terminal.
+pub(super) fn compact(value: &impl Serialize) -> io::Result<String> {
+    let mut text = Vec::new();
+    let formatter = Escaping(serde_json::ser::CompactFormatter);
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))?;
+    String::from_utf8(text).map_err(io::Error::other)
+}
+
+/// serde_json escapes the control characters that JSON demands, below U+0020; this one escapes the others that steer as well, so
+/// that the text is safe to print and still says the same.
+struct Escaping<F>(F);
+
+impl<F: Formatter> Formatter for Escaping<F> {
+    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        let mut plain = 0;
+        for (at, character) in fragment.char_indices().filter(|(_, character)| steers(*character)) {
+            writer.write_all(&fragment.as_bytes()[plain..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            plain = at + character.len_utf8();
+        }
+        writer.write_all(&fragment.as_bytes()[plain..])
+    }
+
+    fn begin_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_array(writer)
+    }
+
+    fn end_array<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array(writer)
+    }
+
+    fn begin_array_value<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_array_value(writer, first)
+    }
+
+    fn end_array_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_array_value(writer)
+    }
+
+    fn begin_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object(writer)
+    }
+
+    fn end_object<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object(writer)
+    }
+
+    fn begin_object_key<W: ?Sized + Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
+        self.0.begin_object_key(writer, first)
+    }
+
+    fn begin_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.begin_object_value(writer)
+    }
+
+    fn end_object_value<W: ?Sized + Write>(&mut self, writer: &mut W) -> io::Result<()> {
+        self.0.end_object_value(writer)
+    }
+}
