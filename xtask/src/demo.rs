@@ -58,7 +58,9 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None };
     let broker = std::thread::spawn(move || Broker::start_with(&settings));
     progress.step("Building nephoscope (some minutes the first time)");
-    run_command(Command::new("cargo").current_dir(paths::root()).args(["build", "-p", "nephoscope"]))?;
+    // The whole workspace, though nephoscope alone is needed: another choice of packages would unite features otherwise,
+    // and the tests would compile wasmtime once more.
+    run_command(Command::new("cargo").current_dir(paths::root()).args(["build", "--workspace"]))?;
     guests::build(toolchain, progress)?;
     let broker = broker.join().map_err(|_| anyhow::anyhow!("the thread that starts RabbitMQ panicked"))??;
     progress.step(&format!("RabbitMQ answers on 127.0.0.1:{}", broker.port()));

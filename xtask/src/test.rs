@@ -3,13 +3,15 @@
 //! All parts run even where one fails, so that one run tells everything; the summary at the end names each with its
 //! outcome, its tests and its time.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+mod programs;
+
+use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use lab::{command_exists, output};
 
+use self::programs::{Count, Counted};
 use crate::progress::{Progress, run as run_command};
 use crate::setup::wasm::Toolchain;
 use crate::setup::{self, Need};
@@ -39,13 +41,6 @@ const PARTS: [(&str, Part); 5] = [
     ("e2e", Part::EndToEnd),
     ("docs", Part::Docs),
 ];
-
-/// How many tests passed and failed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    passed: u64,
-    failed: u64,
-}
 
 /// Runs the named parts, or all.
 pub fn run(names: &[&str]) -> Result<()> {
@@ -113,18 +108,16 @@ impl Part {
                 )
             }
             Part::Unit => {
-                let mut command = cargo("test");
-                command.args(["--workspace", "--no-fail-fast"]);
-                for name in END_TO_END {
-                    command.args(["--exclude", name]);
-                }
-                run_tests(&mut command, count)
+                let programs = programs::compile(|package| !END_TO_END.contains(&package))?;
+                let done = programs::run(&programs, &[], count);
+                let examples = cargo("test").args(["--workspace", "--doc", "--no-fail-fast"]).counted(count);
+                done.and(examples)
             }
             Part::Guests => {
                 // On the host: what is tested is the authors' side, and a component has no test harness.
                 let mut command = Toolchain::Usual.cargo("test");
                 command.args(["--no-fail-fast", "--target-dir", "target", "--target", &host()?]);
-                run_tests(&mut command, count)?;
+                command.counted(count)?;
                 if toolchain == Toolchain::Usual {
                     let lint = ["--release", "--target-dir", "target", "--", "-D", "warnings"];
                     run_command(toolchain.cargo("clippy").args(lint))?;
@@ -132,17 +125,11 @@ impl Part {
                 Ok(())
             }
             Part::EndToEnd => {
-                run_command(cargo("build").args(["-p", "nephoscope"]))?;
-                let mut command = cargo("test");
-                command.arg("--no-fail-fast");
-                for name in END_TO_END {
-                    command.args(["-p", name]);
-                }
-                if !rustix::process::geteuid().is_root() && command_exists("sudo") {
-                    // A private libvirtd needs root: the tests' programs run through sudo, the compiler does not.
-                    command.args(["--config", "target.'cfg(unix)'.runner = ['sudo', '-E']"]);
-                }
-                run_tests(&mut command, count)
+                run_command(cargo("build").arg("--workspace"))?;
+                let programs = programs::compile(|package| END_TO_END.contains(&package))?;
+                // A private libvirtd needs root: the tests' programs run through sudo, the compiler does not.
+                let needs_sudo = !rustix::process::geteuid().is_root() && command_exists("sudo");
+                programs::run(&programs, if needs_sudo { &["sudo", "-E"] } else { &[] }, count)
             }
             Part::Docs => run_command(
                 cargo("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
@@ -162,44 +149,4 @@ fn host() -> Result<String> {
     let told = output(Command::new("rustc").arg("-vV"))?;
     let host = told.lines().find_map(|line| line.strip_prefix("host: "));
     Ok(host.context("rustc does not name its host")?.to_owned())
-}
-
-/// Runs `cargo test`, passing its output on, and adds its result lines up.
-fn run_tests(command: &mut Command, count: &mut Count) -> Result<()> {
-    let mut child = command.stdout(Stdio::piped()).spawn().context("failed to start cargo")?;
-    let output = child.stdout.take().context("cargo has no output")?;
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        if let Some(result) = result_of(&line) {
-            count.passed += result.passed;
-            count.failed += result.failed;
-        }
-    }
-    let status = child.wait()?;
-    if !status.success() {
-        bail!("cargo test ended with {status}");
-    }
-    Ok(())
-}
-
-/// Reads "test result: ok. 4 passed; 0 failed; …".
-fn result_of(line: &str) -> Option<Count> {
-    let numbers = line.strip_prefix("test result: ")?.split_once(". ")?.1;
-    let number =
-        |ending: &str| numbers.split("; ").find_map(|part| part.strip_suffix(ending)?.trim().parse().ok());
-    Some(Count { passed: number(" passed")?, failed: number(" failed")? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn result_lines_of_cargo_test_are_added_up() {
-        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.37s";
-        assert_eq!(result_of(line), Some(Count { passed: 12, failed: 3 }));
-        assert_eq!(result_of("test result_lines ... ok"), None);
-    }
 }

@@ -1,0 +1,133 @@
+//! Running tests and adding their results up.
+//!
+//! Whatever part is asked for, cargo is asked for the tests of the whole workspace, and the part's programs are then run
+//! from here: another choice of packages would unite features otherwise and compile wasmtime once more.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::paths;
+
+/// How many tests passed and failed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// As the result lines say.
+    pub passed: u64,
+    /// As the result lines say.
+    pub failed: u64,
+}
+
+/// A compiled test program.
+pub struct Program {
+    name: String,
+    file: PathBuf,
+    /// Of its package, where cargo would run it.
+    folder: PathBuf,
+}
+
+/// Compiles all tests of the workspace and gives the programs of the packages that are wanted.
+pub fn compile(wanted: impl Fn(&str) -> bool) -> Result<Vec<Program>> {
+    let done = Command::new("cargo")
+        .current_dir(paths::root())
+        .args(["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("failed to start cargo")?;
+    if !done.status.success() {
+        bail!("the tests do not compile");
+    }
+    let mut programs = Vec::new();
+    for line in String::from_utf8_lossy(&done.stdout).lines() {
+        let Ok(message) = serde_json::from_str::<Value>(line) else { continue };
+        let (Some(file), Some(true)) = (message["executable"].as_str(), message["profile"]["test"].as_bool())
+        else {
+            continue;
+        };
+        let manifest = Path::new(message["manifest_path"].as_str().context("a program without a package")?);
+        let package = package_name(manifest)?;
+        if wanted(&package) {
+            programs.push(Program {
+                name: format!("{package}: {}", message["target"]["name"].as_str().unwrap_or_default()),
+                file: PathBuf::from(file),
+                folder: manifest.parent().unwrap_or(manifest).to_owned(),
+            });
+        }
+    }
+    Ok(programs)
+}
+
+fn package_name(manifest: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(manifest)?;
+    let name = text.lines().find_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'));
+    Ok(name.with_context(|| format!("{} names no package", manifest.display()))?.to_owned())
+}
+
+/// Runs test programs one after the other, by way of `wrapper` where it is not empty.
+pub fn run(programs: &[Program], wrapper: &[&str], count: &mut Count) -> Result<()> {
+    let mut failed = Vec::new();
+    for program in programs {
+        println!("\n     Running {}", program.name);
+        let mut words = wrapper.iter().map(Path::new).chain([program.file.as_path()]);
+        let mut command = Command::new(words.next().context("no program")?);
+        command.args(words).current_dir(&program.folder).env("CARGO_MANIFEST_DIR", &program.folder);
+        if command.counted(count).is_err() {
+            failed.push(program.name.as_str());
+        }
+    }
+    if !failed.is_empty() {
+        bail!("failed: {}", failed.join("; "));
+    }
+    Ok(())
+}
+
+/// A command that runs tests.
+pub trait Counted {
+    /// Runs it, passes its output on, and adds up its result lines.
+    fn counted(&mut self, count: &mut Count) -> Result<()>;
+}
+
+impl Counted for Command {
+    fn counted(&mut self, count: &mut Count) -> Result<()> {
+        let mut child = self.stdout(Stdio::piped()).spawn().context("failed to start the tests")?;
+        let output = child.stdout.take().context("the tests have no output")?;
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            if let Some(result) = result_of(&line) {
+                count.passed += result.passed;
+                count.failed += result.failed;
+            }
+        }
+        let status = child.wait()?;
+        if !status.success() {
+            bail!("the tests ended with {status}");
+        }
+        Ok(())
+    }
+}
+
+/// Reads "test result: ok. 4 passed; 0 failed; …".
+fn result_of(line: &str) -> Option<Count> {
+    let numbers = line.strip_prefix("test result: ")?.split_once(". ")?.1;
+    let number =
+        |ending: &str| numbers.split("; ").find_map(|part| part.strip_suffix(ending)?.trim().parse().ok());
+    Some(Count { passed: number(" passed")?, failed: number(" failed")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn result_lines_of_cargo_test_are_added_up() {
+        let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.37s";
+        assert_eq!(result_of(line), Some(Count { passed: 12, failed: 3 }));
+        assert_eq!(result_of("test result_lines ... ok"), None);
+    }
+}
