@@ -58,9 +58,14 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None };
     let broker = std::thread::spawn(move || Broker::start_with(&settings));
     progress.step("Building nephoscope (some minutes the first time)");
-    // The whole workspace, though nephoscope alone is needed: another choice of packages would unite features otherwise,
+    // nephoscope of the whole workspace, not the package nephoscope: another choice of packages would unite features otherwise,
     // and the tests would compile wasmtime once more.
-    run_command(Command::new("cargo").current_dir(paths::root()).args(["build", "--workspace"]))?;
+    run_command(Command::new("cargo").current_dir(paths::root()).args([
+        "build",
+        "--workspace",
+        "--bin",
+        "nephoscope",
+    ]))?;
     guests::build(toolchain, progress)?;
     let broker = broker.join().map_err(|_| anyhow::anyhow!("the thread that starts RabbitMQ panicked"))??;
     progress.step(&format!("RabbitMQ answers on 127.0.0.1:{}", broker.port()));

@@ -125,7 +125,7 @@ impl Part {
                 Ok(())
             }
             Part::EndToEnd => {
-                run_command(cargo("build").arg("--workspace"))?;
+                run_command(cargo("build").args(["--workspace", "--bin", "nephoscope"]))?;
                 let programs = programs::compile(|package| END_TO_END.contains(&package))?;
                 // A private libvirtd needs root: the tests' programs run through sudo, the compiler does not.
                 let needs_sudo = !rustix::process::geteuid().is_root() && command_exists("sudo");
