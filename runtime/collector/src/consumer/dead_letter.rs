@@ -1,7 +1,7 @@
 //! What cannot be stored, to a queue of its own, with the reason.
 //!
 //! A message that cannot be read goes there as it came. Of a message with some bad samples, those go alone, as
-//! `{"refused": [{"index", "reason", "fault", "sample"}, …]}`. Headers tell the rest; they are in [`headers`].
+//! `{"refused": [{"index", "reason", "fault", "sample"}, …]}`. Headers tell the rest; they are in `headers`.
 //!
 //! The queue is bounded and drops its oldest: it is for people to look into, and a flood of forgeries must neither fill the
 //! broker's disk nor stop the collector. It is durable and the messages are persistent, whatever the sample queues are.

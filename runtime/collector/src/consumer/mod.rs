@@ -8,13 +8,13 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`run`] | from start to SIGTERM: connects, works, backs off |
-//! | [`session`] | one connection: consumes, dead-letters, acknowledges |
-//! | [`ledger`] | which messages are settled, and which acknowledgement says so |
-//! | [`decode`] | a message body to rows and refusals |
-//! | [`commit`] | rows to the store, in transactions |
-//! | [`dead_letter`] | what cannot be stored, to a queue of its own |
-//! | [`counters`] | what happened so far |
+//! | `run` | from start to SIGTERM: connects, works, backs off |
+//! | `session` | one connection: consumes, dead-letters, acknowledges |
+//! | `ledger` | which messages are settled, and which acknowledgement says so |
+//! | `decode` | a message body to rows and refusals |
+//! | `commit` | rows to the store, in transactions |
+//! | `dead_letter` | what cannot be stored, to a queue of its own |
+//! | `counters` | what happened so far |
 //!
 //! # A message's way
 //! It is settled when its good samples are committed **and** its bad ones are confirmed by the broker as dead letters; only

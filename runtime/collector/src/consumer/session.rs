@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use amqp::DeclareError;
 use amqp::lapin::message::Delivery;
@@ -76,6 +76,7 @@ pub(super) struct Session<'a> {
     undertaker: Undertaker,
     pipeline: &'a mut Pipeline,
     ledger: Ledger,
+    notices: Notices,
 }
 
 impl<'a> Session<'a> {
@@ -110,7 +111,16 @@ impl<'a> Session<'a> {
             let end = stream::once(async { Err(SessionError::Cancelled(queue)) });
             incoming.push(deliveries.chain(end).boxed());
         }
-        Ok(Self { number, channel, tags, incoming, undertaker, pipeline, ledger: Ledger::default() })
+        Ok(Self {
+            number,
+            channel,
+            tags,
+            incoming,
+            undertaker,
+            pipeline,
+            ledger: Ledger::default(),
+            notices: Notices::default(),
+        })
     }
 
     /// Works until shutdown, and then until all that was taken in is settled.
@@ -150,6 +160,7 @@ impl<'a> Session<'a> {
                             None => self.ledger.settle(settled.token.tag),
                             Some(letter) => {
                                 self.ledger.wait(settled.token.tag);
+                                self.notices.dead_letter(&letter);
                                 burials.push(bury(self.undertaker.clone(), letter, settled.token.tag));
                             }
                         }
@@ -202,14 +213,34 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Logs one dead letter a second, and how many others there were: a flood of forgeries is not to become a flood of lines.
+#[derive(Debug, Default)]
+struct Notices {
+    last: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Notices {
+    const EVERY: Duration = Duration::from_secs(1);
+
+    fn dead_letter(&mut self, letter: &DeadLetter) {
+        if self.last.is_some_and(|last| last.elapsed() < Self::EVERY) {
+            self.unsaid += 1;
+            return;
+        }
+        self.last = Some(Instant::now());
+        tracing::warn!(
+            reason = letter.reason,
+            fault = ?letter.fault,
+            exchange = ?letter.origin.exchange,
+            routing_key = ?letter.origin.routing_key,
+            others_since_the_last_notice = std::mem::take(&mut self.unsaid),
+            "dead-lettered a message, or samples of it"
+        );
+    }
+}
+
 async fn bury(undertaker: Undertaker, letter: DeadLetter, tag: u64) -> Result<u64, SessionError> {
-    tracing::warn!(
-        reason = letter.reason,
-        fault = ?letter.fault,
-        exchange = ?letter.origin.exchange,
-        routing_key = ?letter.origin.routing_key,
-        "dead-lettered"
-    );
     undertaker.bury(&letter).await.map_err(SessionError::DeadLetter)?;
     Ok(tag)
 }

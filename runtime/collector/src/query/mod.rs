@@ -6,10 +6,10 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`parse`] | text to [`SampleQuery`]; whatever passes can be asked |
-//! | [`sql`] | the part of a query that SQLite answers, values bound, never written into the text |
-//! | [`compare`] | the rest: metadata and volumes, compared by their types, exactly |
-//! | [`select`] | runs a query over a store |
+//! | `parse` | text to [`SampleQuery`]; whatever passes can be asked |
+//! | `sql` | the part of a query that SQLite answers, values bound, never written into the text |
+//! | `compare` | the rest: metadata and volumes, compared by their types, exactly |
+//! | `select` | runs a query over a store |
 //!
 //! # Bounds
 //! A query ends at its limit, and after [`DEADLINE`] in any case: a clause on metadata that nothing fulfils would otherwise read

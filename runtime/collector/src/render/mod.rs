@@ -2,7 +2,7 @@
 //!
 //! Names and metadata are texts of tenants and of whoever reaches the broker, and a terminal obeys what it prints. So
 //! characters that steer rather than show (control characters, changes of direction, invisible ones) are written as escapes in every format
-//! ([`printable`]).
+//! (`printable`).
 //!
 //! Volumes are printed to the digit, and never cut.
 

@@ -2,10 +2,10 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`schema`] | tables, indexes, migrations |
-//! | [`row`] | a sample in the form in which it is inserted |
-//! | [`writer`] | the one that inserts, in large transactions |
-//! | [`reader`] | connections that only read, while the writer writes |
+//! | `schema` | tables, indexes, migrations |
+//! | `row` | a sample in the form in which it is inserted |
+//! | `writer` | the one that inserts, in large transactions |
+//! | `reader` | connections that only read, while the writer writes |
 //!
 //! # What an acknowledgement is worth
 //! The journal is a write-ahead log and `synchronous` is FULL: each commit ends with a sync of the log. The collector

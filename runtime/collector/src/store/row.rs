@@ -40,11 +40,15 @@ pub(super) struct Fields {
     pub text: String,
 }
 
+/// Bytes of an instance's metadata, as a rule: one allocation instead of five.
+const USUAL: usize = 1536;
+
 impl Fields {
     fn new(fields: &Map<String, Value>) -> Self {
-        // A map of JSON values always has a text.
-        let text = serde_json::to_string(fields).unwrap_or_default();
-        Self { hash: Sha256::digest(&text).into(), text }
+        let mut text = Vec::with_capacity(USUAL);
+        // A map of JSON values always has a text, and it is UTF-8.
+        let _ = serde_json::to_writer(&mut text, fields);
+        Self { hash: Sha256::digest(&text).into(), text: String::from_utf8(text).unwrap_or_default() }
     }
 }
 
