@@ -14,6 +14,18 @@ use std::process::ExitCode;
 #[error("nothing was started")]
 pub struct BadFile;
 
+/// An argument is wrong in a way that only its reader can tell.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongArgument(String);
+
+impl WrongArgument {
+    /// Takes the reader's words.
+    pub fn new(error: impl std::error::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
 /// The work is done, but not whole.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -27,7 +39,7 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("nephoscope: {error:#}");
-    if error.is::<BadFile>() {
+    if error.is::<BadFile>() || error.is::<WrongArgument>() {
         ExitCode::from(2)
     } else if error.is::<Incomplete>() {
         ExitCode::from(3)

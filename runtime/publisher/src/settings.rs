@@ -1,5 +1,6 @@
 //! What a publisher is told: where to, and how much at once.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use amqp::{Broker, Flags};
@@ -120,6 +121,22 @@ pub enum BadTarget {
     /// An option of `file:` that is unknown or no number.
     #[error("{0:?}: a file publisher's options are json, max_bytes=N and backup_count=N (1000 at most)")]
     Option(String),
+}
+
+/// Where samples go, for people: brokers without credentials, exchange and topics; a file's path.
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Amqp(amqp) => {
+                for broker in &amqp.brokers {
+                    write!(f, "{} ", broker.url)?;
+                }
+                write!(f, "exchange {} queue {}", amqp.exchange, amqp.routing_keys().join(" "))
+            }
+            Self::File(file) => write!(f, "file {}", file.path.display()),
+            Self::Stdout => f.write_str("standard output"),
+        }
+    }
 }
 
 impl Target {

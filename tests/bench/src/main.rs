@@ -1,7 +1,58 @@
 //! What a sample costs, from libvirt to the store: `cargo xtask bench`.
+//!
+//! All figures come from one run on one machine; between machines, and between runs on a busy one, compare the ratios.
 
+mod collect;
+mod cycle;
 mod poll;
+mod publish;
+mod samples;
+mod table;
 
-fn main() -> anyhow::Result<()> {
-    poll::measure()
+use anyhow::{Result, bail};
+
+use table::Table;
+
+const HELP: &str = "\
+Usage: cargo xtask bench [poll] [publish] [collect] [cycle]     all of them by default
+
+  poll      a poll of mem.max, fresh and warm, and a host call
+  publish   samples per second, signed, published and confirmed by a private RabbitMQ
+  collect   samples per second from the queue to the store, signatures checked
+  cycle     a cycle and its memory at 100 and 1,000 instances of libvirt's test driver";
+
+fn main() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        // What `cycle` runs in a process of its own, to read that process's peak of memory.
+        ["one-cycle", instances] => return cycle::one(instances.parse()?),
+        ["--help" | "-h"] => {
+            println!("{HELP}");
+            return Ok(());
+        }
+        _ => {}
+    }
+    if let Some(unknown) = arguments.iter().find(|word| !["poll", "publish", "collect", "cycle"].contains(word)) {
+        bail!("unknown argument {unknown}\n\n{HELP}");
+    }
+    if cfg!(debug_assertions) {
+        eprintln!("This is a debug build: its figures say nothing. Use `cargo xtask bench`.");
+    }
+    let wanted = |part| arguments.is_empty() || arguments.contains(&part);
+    let mut table = Table::default();
+    if wanted("poll") {
+        poll::measure(&mut table)?;
+    }
+    if wanted("publish") {
+        publish::measure(&mut table)?;
+    }
+    if wanted("collect") {
+        collect::measure(&mut table)?;
+    }
+    if wanted("cycle") {
+        cycle::measure(&mut table)?;
+    }
+    println!("\n{table}");
+    Ok(())
 }

@@ -1,55 +1,125 @@
 //! A poll of `mem.max`: fresh (a new instance of the component each time), warm (the same one again), and one host call.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, Result};
 use inspector::snapshot::Memory;
 use inspector::{Identity, Instance, Missing, Power};
 use sandbox::state::State;
 use sandbox::{Capability, Engine, Guest, Isolation, Limits, Outcome, Spec};
+use wat_guests::Wat;
+
+use crate::table::Table;
 
 /// Polls per run, and runs of which the median counts.
 const POLLS: u32 = 20_000;
 const RUNS: usize = 9;
+/// Host calls in one poll of the guest that makes nothing else.
+const CALLS: u32 = 1_000;
 
-pub fn measure() -> anyhow::Result<()> {
+pub fn measure(table: &mut Table) -> Result<()> {
     let engine = Engine::new()?;
-    let module = PathBuf::from("guests/rust/target/wasm32-unknown-unknown/release/mem_max.wasm");
-    for isolation in [Isolation::Poll, Isolation::Cycle] {
-        let guest = guest(&engine, module.clone(), isolation)?;
-        println!("{isolation:?}: {:.2} µs", median(&guest).as_nanos() as f64 / 1000.0);
+    let module = module()?;
+    let started = Instant::now();
+    let fresh = guest(&engine, &module, Isolation::Poll)?;
+    table.row("load mem.max (compile, link, meters)", micros(started.elapsed()), "");
+    let warm = guest(&engine, &module, Isolation::Cycle)?;
+    table.row("poll of mem.max, fresh instance", micros(median(&fresh, POLLS)), "≤ 10 µs");
+    table.row("poll of mem.max, warm instance", micros(median(&warm, POLLS)), "≤ 1 µs");
+    for (what, capability, import, call) in HOST_CALLS {
+        table.row(format!("host call {what}"), host_call(&engine, capability, import, call)?, "");
     }
     Ok(())
 }
 
-fn guest(engine: &Engine, module: PathBuf, isolation: Isolation) -> anyhow::Result<Guest> {
-    let spec = Spec {
-        name: "mem-max".into(),
-        module,
-        grants: BTreeSet::from([Capability::Instance, Capability::Memory]),
+/// The component of `mem.max`, which `cargo xtask bench` has built.
+pub fn module() -> Result<PathBuf> {
+    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/mem_max.wasm");
+    module.canonicalize().with_context(|| format!("{} is missing: run `cargo xtask guests`", module.display()))
+}
+
+const HOST_CALLS: [(&str, Capability, &str, &str); 3] = [
+    (
+        "instance.taken-at (a number)",
+        Capability::Instance,
+        r#"(import "nephoscope:meter/instance@0.1.0" "taken-at" (func $call (result i64)))"#,
+        "(drop (call $call))",
+    ),
+    (
+        "memory.inspect (a record of 14)",
+        Capability::Memory,
+        r#"(import "nephoscope:meter/memory@0.1.0" "inspect" (func $call (param i32)))"#,
+        "(call $call (i32.const 8192))",
+    ),
+    (
+        "instance.id (a string)",
+        Capability::Instance,
+        r#"(import "nephoscope:meter/instance@0.1.0" "id" (func $call (param i32)))"#,
+        // The string is put into the same place each time, or the guest would grow.
+        "(global.set $free (i32.const 65536)) (call $call (i32.const 8192))",
+    ),
+];
+
+/// Nanoseconds of one call: a poll with a thousand of them less a poll with none.
+fn host_call(engine: &Engine, capability: Capability, import: &str, call: &str) -> Result<String> {
+    let time = |calls: u32| -> Result<Duration> {
+        let items = format!(
+            "(func $calls (local $n i32)
+               (block $done (loop $again
+                 (br_if $done (i32.ge_u (local.get $n) (i32.const {calls})))
+                 {call}
+                 (local.set $n (i32.add (local.get $n) (i32.const 1)))
+                 (br $again))))"
+        );
+        let wat = Wat { imports: import, items: &items, poll: "(call $calls) (call $ok (i32.const 1024) (i32.const 1))", ..Wat::default() };
+        let folder = tempfile::tempdir()?;
+        let module = folder.path().join("calls.wasm");
+        std::fs::write(&module, wat.component())?;
+        let spec = Spec { grants: BTreeSet::from([capability]), ..spec(&module, Isolation::Cycle) };
+        Ok(median(&Guest::load(engine, spec, Arc::new(State::default()))?, POLLS / 100))
+    };
+    let each = time(CALLS)?.saturating_sub(time(0)?) / CALLS;
+    Ok(format!("{} ns", each.as_nanos()))
+}
+
+fn guest(engine: &Engine, module: &Path, isolation: Isolation) -> Result<Guest> {
+    Ok(Guest::load(engine, spec(module, isolation), Arc::new(State::default()))?)
+}
+
+fn spec(module: &Path, isolation: Isolation) -> Spec {
+    Spec {
+        name: "measured".into(),
+        module: module.to_owned(),
+        grants: BTreeSet::from([Capability::Memory]),
         limits: Limits::default(),
         settings: BTreeMap::new(),
         isolation,
-    };
-    Ok(Guest::load(engine, spec, Arc::new(State::default()))?)
+    }
 }
 
-fn median(guest: &Guest) -> Duration {
+/// The median of some runs' time per poll.
+fn median(guest: &Guest, polls: u32) -> Duration {
     let instance = instance();
     let mut runs: Vec<Duration> = (0..RUNS)
         .map(|_| {
             let mut session = guest.session();
             let started = Instant::now();
-            for _ in 0..POLLS {
-                assert!(matches!(session.poll(&instance), Outcome::Samples { samples, .. } if samples.len() == 1));
+            for _ in 0..polls {
+                let outcome = session.poll(&instance);
+                assert!(matches!(outcome, Outcome::Samples { ref samples, .. } if samples.len() == 1), "{outcome:?}");
             }
-            started.elapsed() / POLLS
+            started.elapsed() / polls
         })
         .collect();
     runs.sort();
     runs[RUNS / 2]
+}
+
+fn micros(time: Duration) -> String {
+    format!("{:.2} µs", time.as_secs_f64() * 1e6)
 }
 
 fn instance() -> Arc<Instance> {

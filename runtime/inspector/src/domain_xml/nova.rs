@@ -39,9 +39,13 @@ pub(super) fn read(metadata: Node<'_, '_>) -> Result<Option<Nova>, XmlError> {
     }))
 }
 
-/// A flavor; None where its name or one of its sizes is missing or is no number: half a flavor would be a wrong one.
+/// A flavor; None where its name is missing or one of its sizes is no number. A size that is missing is 0, as for Ceilometer: nova
+/// leaves none out, but older releases did not know all of them.
 fn flavor(flavor: Node<'_, '_>) -> Result<Option<Flavor>, XmlError> {
-    let size = |name: &str| child(flavor, name)?.text()?.trim().parse::<u64>().ok();
+    let size = |name: &str| match child(flavor, name) {
+        Some(size) => size.text()?.trim().parse::<u64>().ok(),
+        None => Some(0),
+    };
     let sizes = (size("vcpus"), size("memory"), size("disk"), size("ephemeral"), size("swap"));
     let (Some(vcpus), Some(ram_mib), Some(disk_gib), Some(ephemeral_gib), Some(swap_mib)) = sizes else {
         return Ok(None);

@@ -1,0 +1,36 @@
+//! `nephoscope sample list`: samples in the collector's store.
+
+use std::io::{self, Write as _};
+
+use collector::{Output, SampleQuery, Store, render, samples};
+
+use crate::cli::{List, SampleListArguments};
+use crate::exit::WrongArgument;
+
+pub fn list(arguments: &SampleListArguments) -> anyhow::Result<()> {
+    let query = SampleQuery::parse(
+        arguments.meter.as_deref(),
+        arguments.query.as_deref(),
+        Some(arguments.limit),
+    )
+    .map_err(WrongArgument::new)?;
+    let store = Store::open(&arguments.store.store)?;
+    let found = samples(&store, &query)?;
+    let mut out = io::stdout().lock();
+    render(&mut out, &found, output(arguments.output), width())?;
+    out.flush()?;
+    Ok(())
+}
+
+const fn output(list: List) -> Output {
+    match list {
+        List::Table => Output::Table,
+        List::Json => Output::Json,
+        List::Csv => Output::Csv,
+    }
+}
+
+/// The terminal's columns; none where the output is no terminal, and nothing has to fit.
+fn width() -> Option<usize> {
+    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
+}

@@ -1,0 +1,53 @@
+//! Samples per second from the queue to the store, signatures checked and every message acknowledged after its commit.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use collector::Settings;
+use sample::signature::Secret;
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+
+use crate::publish::publish;
+use crate::samples::Samples;
+use crate::table::Table;
+
+const SAMPLES: usize = 150_000;
+
+pub fn measure(table: &mut Table) -> Result<()> {
+    let broker = lab::Broker::start()?;
+    let vhost = broker.default_vhost();
+    let folder = tempfile::tempdir()?;
+    let runtime = Runtime::new()?;
+    let samples = Samples::new()?;
+    runtime.block_on(publish(&vhost.url(), &samples, SAMPLES))?;
+    let store = folder.path().join("samples.db");
+    let brokers = vec![amqp::Broker::new(vhost.url().parse()?)];
+    let settings = Settings::new(brokers, &store, Secret::new(publisher::CEILOMETER_SECRET));
+    let (stop, stopped) = oneshot::channel::<()>();
+    let started = Instant::now();
+    let collector = runtime.spawn(collector::run(settings, async {
+        let _ = stopped.await;
+    }));
+    // An empty queue without unacknowledged messages: everything is committed.
+    loop {
+        let queues = broker.rabbitmqctl(&["list_queues", "-q", "-p", &vhost.name, "name", "messages"])?;
+        let left = queues.lines().find_map(|line| line.strip_prefix("notifications.sample\t"));
+        if left.is_some_and(|left| left.trim() == "0") {
+            break;
+        }
+        ensure!(started.elapsed() < Duration::from_secs(300), "the collector did not finish: {queues}");
+    }
+    let took = started.elapsed();
+    let _ = stop.send(());
+    let summary = runtime.block_on(collector)??;
+    ensure!(summary.stored == SAMPLES as u64 + 1, "not all were stored: {summary:?}");
+    table.row(
+        "samples/s collected, verified and stored (SQLite)",
+        format!("{:.0}", SAMPLES as f64 / took.as_secs_f64()),
+        "≥ 30,000",
+    );
+    let bytes = std::fs::metadata(&store)?.len();
+    table.row("bytes per sample in the store", format!("{:.0}", bytes as f64 / SAMPLES as f64), "");
+    Ok(())
+}
