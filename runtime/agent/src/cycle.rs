@@ -95,7 +95,9 @@ impl Host {
         let mut snapshot = self.inspector.snapshot(&source.groups)?;
         let inspected = started.elapsed();
         self.forget_gone(&snapshot);
-        snapshot.instances.retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
+        snapshot
+            .instances
+            .retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
         let cycle = Cycle {
             host: self,
             source,
@@ -178,7 +180,8 @@ impl Cycle<'_> {
                     return report;
                 }
                 // Guests take turns, so that one that is slow does not keep all threads from the others.
-                let (share, selection) = (job / self.source.selections.len(), job % self.source.selections.len());
+                let (share, selection) =
+                    (job / self.source.selections.len(), job % self.source.selections.len());
                 self.poll_share(selection, shares[share], &mut report);
             }
         };
@@ -261,7 +264,9 @@ impl Cycle<'_> {
             Outcome::Failed(failure) => {
                 let most = planned.guest.limits().failures_per_cycle;
                 // A guest that reports errors in good order is not set aside: the readings may be at fault, for each instance anew.
-                if failure.is_misconduct() && self.failures[selection].fetch_add(1, Ordering::Relaxed) + 1 == most {
+                if failure.is_misconduct()
+                    && self.failures[selection].fetch_add(1, Ordering::Relaxed) + 1 == most
+                {
                     tracing::error!(guest, "set aside until the next cycle: {most} polls failed in this one");
                 }
                 if report.failed(guest, failure.label()) {
@@ -276,4 +281,3 @@ impl Cycle<'_> {
         !banned.is_empty() && banned.contains(&(chosen.guest, instance.identity.uuid.clone()))
     }
 }
-

@@ -21,11 +21,8 @@ impl Outlets {
     pub fn start(pipeline: &Pipeline) -> Result<Self, publisher::StartError> {
         let mut sinks = Vec::with_capacity(pipeline.sinks.len());
         for sink in &pipeline.sinks {
-            let publishers: Result<Vec<_>, _> = sink
-                .publishers
-                .iter()
-                .map(|settings| Publisher::start(settings.value.clone()))
-                .collect();
+            let publishers: Result<Vec<_>, _> =
+                sink.publishers.iter().map(|settings| Publisher::start(settings.value.clone())).collect();
             sinks.push(publishers?);
         }
         Ok(Self { sinks })

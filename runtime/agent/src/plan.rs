@@ -116,7 +116,10 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
             if let Some(owner) = owners.insert(meter.name.clone(), described.name.clone()) {
                 faults.error(
                     &described.module.place,
-                    format!("guest {} declares the meter {}, which guest {owner} has already", described.name, meter.name),
+                    format!(
+                        "guest {} declares the meter {}, which guest {owner} has already",
+                        described.name, meter.name
+                    ),
                 );
             }
         }
@@ -178,7 +181,11 @@ fn spec(described: &config::Guest) -> Spec {
 }
 
 fn unused_grants(grants: &[Grant], imported: &BTreeSet<Capability>) -> Vec<Capability> {
-    grants.iter().map(|grant| capability(*grant)).filter(|capability| !imported.contains(capability)).collect()
+    grants
+        .iter()
+        .map(|grant| capability(*grant))
+        .filter(|capability| !imported.contains(capability))
+        .collect()
 }
 
 const fn capability(grant: Grant) -> Capability {
@@ -224,4 +231,65 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// As a pipeline file would say it.
+    fn size(bytes: usize) -> String {
+        match (bytes.is_multiple_of(1 << 20), bytes.is_multiple_of(1 << 10)) {
+            (true, _) => format!("{}MiB", bytes >> 20),
+            (_, true) => format!("{}KiB", bytes >> 10),
+            _ => bytes.to_string(),
+        }
+    }
+
+    #[test]
+    fn the_documented_limits_are_the_sandboxs() {
+        let Limits {
+            memory,
+            table,
+            cpu,
+            samples,
+            sample_bytes,
+            host_bytes,
+            log_bytes,
+            state_bytes,
+            failures_per_cycle,
+        } = Limits::default();
+        assert_eq!(cpu.subsec_nanos() % 1_000_000, 0);
+        let expected = BTreeMap::from([
+            ("memory", size(memory)),
+            ("table", table.to_string()),
+            ("cpu", format!("{}ms", cpu.as_millis())),
+            ("samples", samples.to_string()),
+            ("sample_bytes", size(sample_bytes)),
+            ("host_bytes", size(host_bytes)),
+            ("log_bytes", size(log_bytes)),
+            ("state_bytes", size(state_bytes)),
+            ("failures_per_cycle", failures_per_cycle.to_string()),
+        ]);
+        let sections = config::reference::pipeline_sections();
+        let limits = sections.iter().find(|section| section.path == "guests[].limits").unwrap();
+        let documented =
+            limits.keys.iter().map(|key| (key.name, key.default.to_owned())).collect::<BTreeMap<_, _>>();
+        assert_eq!(documented, expected);
+    }
+
+    #[test]
+    fn what_a_file_sets_replaces_a_limit_and_nothing_else() {
+        let set = config::LimitOverrides { cpu: Some(Duration::from_millis(7)), ..Default::default() };
+        assert_eq!(limits(&set), Limits { cpu: Duration::from_millis(7), ..Limits::default() });
+    }
+
+    #[test]
+    fn every_grant_is_the_capability_of_its_name() {
+        for grant in Grant::all() {
+            assert_eq!(grant.as_str(), capability(grant).as_str());
+        }
+    }
 }

@@ -4,8 +4,8 @@
 //! in, as Ceilometer does when nova does not know the id either, and nova is not called; and a domain without nova's metadata has
 //! what its XML tells instead of being skipped.
 
-use inspector::identity::{Flavor, Identity, Image, Nova};
 use inspector::Power;
+use inspector::identity::{Flavor, Identity, Image, Nova};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha224};
 

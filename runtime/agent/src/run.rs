@@ -84,7 +84,9 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
         match finished {
             Ok(part) => end.add(&part),
             Err(error) => {
-                tracing::error!("a source's task ended in a panic, which is a fault of this program: {error}");
+                tracing::error!(
+                    "a source's task ended in a panic, which is a fault of this program: {error}"
+                );
                 end.failed_cycles += 1;
             }
         }
@@ -132,7 +134,10 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
         match cycle {
             Ok(outcome) => sums.add(&log(&name, outcome)),
             Err(error) => {
-                tracing::error!(source = name, "a poll ended in a panic, which is a fault of this program: {error}");
+                tracing::error!(
+                    source = name,
+                    "a poll ended in a panic, which is a fault of this program: {error}"
+                );
                 sums.failed_cycles += 1;
             }
         }
@@ -158,9 +163,25 @@ fn log(source: &str, outcome: Result<Report, InspectError>) -> End {
             let (took, inspected) = (report.took.as_millis(), report.inspected.as_millis());
             let failures = report.failures() + report.refusals() + report.left_out + report.broken_threads;
             if failures == 0 {
-                tracing::info!(source, instances, polls, samples, ms = took, libvirt_ms = inspected, "polled");
+                tracing::info!(
+                    source,
+                    instances,
+                    polls,
+                    samples,
+                    ms = took,
+                    libvirt_ms = inspected,
+                    "polled"
+                );
             } else {
-                tracing::warn!(source, instances, polls, samples, ms = took, libvirt_ms = inspected, "polled; {report}");
+                tracing::warn!(
+                    source,
+                    instances,
+                    polls,
+                    samples,
+                    ms = took,
+                    libvirt_ms = inspected,
+                    "polled; {report}"
+                );
             }
             End { samples: samples as u64, failures, ..End::default() }
         }

@@ -54,7 +54,7 @@ impl Flags {
 pub enum DeclareError {
     /// It exists with other flags (406), or somebody else's alone (405).
     #[error(
-        "the broker has {what} with other properties than configured here: set `durable`, `auto_delete` and `quorum` to \
+        "the broker has {what} with other properties than configured here: set `amqp_durable_queues`, `amqp_auto_delete` and `rabbit_quorum_queue` to \
          what its creator uses, or delete it in the broker"
     )]
     Precondition {

@@ -22,7 +22,8 @@ const CYCLES: usize = 15;
 
 pub fn measure(table: &mut Table) -> Result<()> {
     for size in SIZES {
-        let output = Command::new(std::env::current_exe()?).args(["one-cycle", &size.to_string()]).output()?;
+        let output =
+            Command::new(std::env::current_exe()?).args(["one-cycle", &size.to_string()]).output()?;
         ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let measured: Value = serde_json::from_slice(&output.stdout)?;
         let figure = |key: &str| measured[key].as_f64().unwrap_or(f64::NAN);
@@ -53,7 +54,9 @@ pub fn one(instances: usize) -> Result<()> {
     // JSON is YAML.
     std::fs::write(&pipeline, text.to_string())?;
     let plan = Plan::make(config::load_pipeline(&pipeline)?)?.value;
-    let config::Inspector::Libvirt(settings) = &plan.pipeline.inspector else { unreachable!("the pipeline says libvirt") };
+    let config::Inspector::Libvirt(settings) = &plan.pipeline.inspector else {
+        unreachable!("the pipeline says libvirt")
+    };
     let inspector = Inspector::libvirt(settings.clone());
     let runtime = Runtime::new()?;
     let host = {
@@ -93,7 +96,10 @@ pub fn one(instances: usize) -> Result<()> {
 /// The peak of this process's resident memory.
 fn peak_mib() -> Result<f64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no VmHWM in /proc/self/status")?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .context("no VmHWM in /proc/self/status")?;
     let kib: f64 = line.trim().trim_end_matches("kB").trim().parse()?;
     Ok(kib / 1024.0)
 }

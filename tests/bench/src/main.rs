@@ -33,7 +33,9 @@ fn main() -> Result<()> {
         }
         _ => {}
     }
-    if let Some(unknown) = arguments.iter().find(|word| !["poll", "publish", "collect", "cycle"].contains(word)) {
+    if let Some(unknown) =
+        arguments.iter().find(|word| !["poll", "publish", "collect", "cycle"].contains(word))
+    {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
     if cfg!(debug_assertions) {

@@ -38,7 +38,9 @@ pub fn measure(table: &mut Table) -> Result<()> {
 /// The component of `mem.max`, which `cargo xtask bench` has built.
 pub fn module() -> Result<PathBuf> {
     let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/mem_max.wasm");
-    module.canonicalize().with_context(|| format!("{} is missing: run `cargo xtask guests`", module.display()))
+    module
+        .canonicalize()
+        .with_context(|| format!("{} is missing: run `cargo xtask guests`", module.display()))
 }
 
 const HOST_CALLS: [(&str, Capability, &str, &str); 3] = [
@@ -74,7 +76,12 @@ fn host_call(engine: &Engine, capability: Capability, import: &str, call: &str) 
                  (local.set $n (i32.add (local.get $n) (i32.const 1)))
                  (br $again))))"
         );
-        let wat = Wat { imports: import, items: &items, poll: "(call $calls) (call $ok (i32.const 1024) (i32.const 1))", ..Wat::default() };
+        let wat = Wat {
+            imports: import,
+            items: &items,
+            poll: "(call $calls) (call $ok (i32.const 1024) (i32.const 1))",
+            ..Wat::default()
+        };
         let folder = tempfile::tempdir()?;
         let module = folder.path().join("calls.wasm");
         std::fs::write(&module, wat.component())?;
@@ -109,7 +116,10 @@ fn median(guest: &Guest, polls: u32) -> Duration {
             let started = Instant::now();
             for _ in 0..polls {
                 let outcome = session.poll(&instance);
-                assert!(matches!(outcome, Outcome::Samples { ref samples, .. } if samples.len() == 1), "{outcome:?}");
+                assert!(
+                    matches!(outcome, Outcome::Samples { ref samples, .. } if samples.len() == 1),
+                    "{outcome:?}"
+                );
             }
             started.elapsed() / polls
         })
@@ -124,7 +134,10 @@ fn micros(time: Duration) -> String {
 
 fn instance() -> Arc<Instance> {
     Arc::new(Instance {
-        identity: Arc::new(Identity { uuid: "4e1c9c6e-5a1f-4c63-8d53-0d2f4a9f6f01".into(), ..Identity::default() }),
+        identity: Arc::new(Identity {
+            uuid: "4e1c9c6e-5a1f-4c63-8d53-0d2f4a9f6f01".into(),
+            ..Identity::default()
+        }),
         power: Power::Running,
         taken_at: 0,
         memory: Ok(Memory { maximum: 512 * 1024 * 1024, ..Memory::default() }),
