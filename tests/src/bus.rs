@@ -131,9 +131,9 @@ impl Bus {
                 );
             }
             let confirmed = try_join_all(confirmations).await?;
-            let taken = confirmed.into_iter().all(|confirmation| {
-                confirmation.is_ack() && confirmation.take_message().is_none()
-            });
+            let taken = confirmed
+                .into_iter()
+                .all(|confirmation| confirmation.is_ack() && confirmation.take_message().is_none());
             ensure!(taken, "the broker did not take every message into a queue");
             Ok(())
         })
@@ -149,7 +149,8 @@ impl Bus {
             let mut messages = Vec::new();
             while let Some(got) = channel.basic_get(queue.into(), BasicGetOptions { no_ack: true }).await? {
                 let properties = &got.delivery.properties;
-                let text = |text: &Option<amqp::lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
+                let text =
+                    |text: &Option<amqp::lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
                 let headers = properties.headers().clone().unwrap_or_default();
                 messages.push(Message {
                     headers: headers.inner().iter().filter_map(header).collect(),
@@ -181,9 +182,7 @@ impl Bus {
     }
 }
 
-fn header(
-    (name, value): (&amqp::lapin::types::ShortString, &AMQPValue),
-) -> Option<(String, String)> {
+fn header((name, value): (&amqp::lapin::types::ShortString, &AMQPValue)) -> Option<(String, String)> {
     match value {
         AMQPValue::LongString(text) => {
             Some((name.to_string(), String::from_utf8_lossy(text.as_bytes()).into_owned()))

@@ -60,9 +60,10 @@ pub fn envelope(inner: &Value) -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": inner.to_string()}).to_string().into_bytes()
 }
 
-/// The `message_id`s of sample dicts, sorted; each as often as it is there.
+/// The `message_id`s of sample dicts, or of listed samples (there it is `id`); sorted, each as often as it is there.
 pub fn ids(samples: &[Value]) -> Vec<&str> {
-    let mut ids: Vec<&str> = samples.iter().filter_map(|sample| sample["message_id"].as_str()).collect();
+    let id = |sample: &'_ Value| if sample["id"].is_string() { "id" } else { "message_id" };
+    let mut ids: Vec<&str> = samples.iter().filter_map(|sample| sample[id(sample)].as_str()).collect();
     ids.sort_unstable();
     ids
 }

@@ -64,9 +64,14 @@ fn what_is_polled_while_the_broker_is_stopped_or_crashed_is_stored_once() -> Res
         broker.start_again()?;
         poll_on(&site, &mut agent, MISSED * INSTANCES)?;
         all_stored(&site, &mut collector)?;
-        for ((name, log), before) in [("agent", agent.log()), ("collector", collector.log())].into_iter().zip(said) {
+        for ((name, log), before) in
+            [("agent", agent.log()), ("collector", collector.log())].into_iter().zip(said)
+        {
             let now = complaints(&log) - before;
-            ensure!((1..=LINES).contains(&now), "{now} complaints of the {name} about a {outage} broker:\n{log}");
+            ensure!(
+                (1..=LINES).contains(&now),
+                "{now} complaints of the {name} about a {outage} broker:\n{log}"
+            );
         }
     }
 
@@ -75,7 +80,8 @@ fn what_is_polled_while_the_broker_is_stopped_or_crashed_is_stored_once() -> Res
     ensure!(lines(&ended.stderr, &["dropped"]).is_empty(), "the queue was full:\n{}", ended.stderr);
     all_stored(&site, &mut collector)?;
     collector.stop()?.expect(0)?;
-    let (taken, stored): (Vec<Value>, Vec<Value>) = (site.taken()?, site.samples(&["-l", nephoscope_tests::ALL])?);
+    let (taken, stored): (Vec<Value>, Vec<Value>) =
+        (site.taken()?, site.samples(&["-l", nephoscope_tests::ALL])?);
     assert_eq!(ids(&stored), ids(&taken));
     Ok(())
 }

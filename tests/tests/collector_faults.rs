@@ -97,7 +97,8 @@ fn forged_and_malformed_samples_are_dead_lettered_and_their_neighbours_stored() 
     for letter in letters {
         let body: Value = serde_json::from_slice(&letter.body)?;
         let refused = &body["refused"][0];
-        let (_, reason) = bad.iter().find(|(bad, _)| refused["sample"] == *bad).context("of no bad sample")?;
+        let (_, reason) =
+            bad.iter().find(|(bad, _)| refused["sample"] == *bad).context("of no bad sample")?;
         assert_eq!((letter.headers[REASON].as_str(), &refused["reason"]), (*reason, &json!(reason)));
         assert_eq!(refused["index"], 1, "{reason}");
         assert_eq!(letter.headers["x-nephoscope-routing-key"], NOTIFICATIONS);
@@ -195,7 +196,8 @@ fn a_collector_that_is_killed_loses_nothing_and_stores_nothing_twice() -> Result
         })?;
         signal(scene.collector.pid(), Signal::KILL);
         let url = scene.vhost.url();
-        let next = scene.site.start_collector(&format!("amqp: {{url: \"{url}\"}}\ncommit: {{samples: 50}}"))?;
+        let next =
+            scene.site.start_collector(&format!("amqp: {{url: \"{url}\"}}\ncommit: {{samples: 50}}"))?;
         assert_eq!(std::mem::replace(&mut scene.collector, next).wait()?.code, None);
     }
     scene.settled(&mut good, 0)?;

@@ -63,7 +63,10 @@ fn check_shows_every_fault_at_once_with_its_place() -> Result<()> {
 fn check_shows_what_would_run() -> Result<()> {
     let site = Site::new()?;
     let uri = site.test_driver(&instances(1))?;
-    site.pipeline(&Pipeline::mem_max(&uri, &[&site.file_sink(), "amqp://nova:s3cr3t-word@mq.example:5672/cloud"]))?;
+    site.pipeline(&Pipeline::mem_max(
+        &uri,
+        &[&site.file_sink(), "amqp://nova:s3cr3t-word@mq.example:5672/cloud"],
+    ))?;
     let checked = site.run(&["check", "pipeline.yaml"])?.expect(0)?;
     for word in ["mem-max", "mem.max", "gauge", "MiB", "memory", "all", &uri, "mq.example"] {
         assert!(checked.stdout.contains(word), "no {word} in:\n{}", checked.stdout);
@@ -133,7 +136,8 @@ fn what_is_not_there_is_named() -> Result<()> {
     assert!(store.stderr.contains("samples.db"), "{}", store.stderr);
     assert!(!site.path("samples.db").exists(), "asking made a store");
 
-    for arguments in [&["run", "nothing.yaml"][..], &["check", "nothing.yaml"], &["collect", "nothing.yaml"]] {
+    for arguments in [&["run", "nothing.yaml"][..], &["check", "nothing.yaml"], &["collect", "nothing.yaml"]]
+    {
         let ended = site.run(arguments)?.expect(2)?;
         assert!(format!("{}{}", ended.stdout, ended.stderr).contains("nothing.yaml"), "{ended:?}");
     }

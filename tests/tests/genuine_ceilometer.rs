@@ -62,7 +62,8 @@ fn odd_guest() -> Vec<u8> {
 fn publish(site: &Site, vhost: &Vhost, guests: &[lab::Guest]) -> Result<Vec<Value>> {
     let uri = site.test_driver(guests)?;
     let module = site.write("odd.wasm", odd_guest())?;
-    let pipeline = Pipeline::mem_max(&uri, &[&vhost.url(), &site.file_sink()]).with(Guest::new("odd", module, ""));
+    let pipeline =
+        Pipeline::mem_max(&uri, &[&vhost.url(), &site.file_sink()]).with(Guest::new("odd", module, ""));
     site.pipeline(&pipeline)?;
     site.run_once()?.expect(0)?;
     site.taken()
@@ -91,7 +92,12 @@ fn accepted(agent: &mut NotificationAgent, taken: &[Value]) -> Result<()> {
             ("resource_metadata", "resource_metadata"),
             ("source", "source"),
         ] {
-            ensure!(ours[our_key] == theirs[their_key], "{our_key}: {} became {}", ours[our_key], theirs[their_key]);
+            ensure!(
+                ours[our_key] == theirs[their_key],
+                "{our_key}: {} became {}",
+                ours[our_key],
+                theirs[their_key]
+            );
         }
     }
     Ok(())
@@ -145,8 +151,7 @@ fn samples_published_before_the_notification_agent_first_starts_wait_for_it() ->
     let vhost = broker().vhost()?;
     let site = Site::new()?;
     let taken = publish(&site, &vhost, &instances(5))?;
-    let mut agent =
-        Ceilometer::get()?.notification_agent(broker(), &vhost, &site.path("ceilometer"), "")?;
+    let mut agent = Ceilometer::get()?.notification_agent(broker(), &vhost, &site.path("ceilometer"), "")?;
     accepted(&mut agent, &taken)?;
     agent.stop()
 }

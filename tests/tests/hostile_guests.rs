@@ -14,7 +14,8 @@ const INSTANCES: usize = 12;
 const LINES: usize = 10;
 
 const LOOP: &str = "(loop $for_ever (br $for_ever)) unreachable";
-const HOARD: &str = "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable";
+const HOARD: &str =
+    "(loop $more (br_if $more (i32.ne (memory.grow (i32.const 1)) (i32.const -1)))) unreachable";
 /// A million samples of 48 bytes, in memory that it has.
 const MILLION: &str = "(drop (memory.grow (i32.const 740))) (call $ok (i32.const 1024) (i32.const 1000000))";
 
@@ -177,7 +178,8 @@ fn a_guest_that_imports_what_it_was_not_granted() -> Result<()> {
         Pipeline::mem_max(&uri, &[&site.file_sink()]).with(Guest::new("curious", module, "instance, memory"));
     site.pipeline(&pipeline)?;
     let yaml = pipeline.yaml();
-    let (line, text) = yaml.lines().enumerate().filter(|(_, line)| line.contains("grants:")).nth(1).unwrap_or_default();
+    let (line, text) =
+        yaml.lines().enumerate().filter(|(_, line)| line.contains("grants:")).nth(1).unwrap_or_default();
     let place = format!("pipeline.yaml:{}:{}:", line + 1, text.find('[').unwrap_or_default() + 1);
 
     let checked = site.run(&["check", "pipeline.yaml"])?.expect(2)?;
@@ -196,9 +198,12 @@ fn all_of_them_at_once_leave_the_samples_of_the_good_ones_whole_in_the_store() -
     let site = Site::new()?;
     let uri = site.test_driver(&instances(INSTANCES))?;
     let mut pipeline = Pipeline::mem_max(&uri, &[&vhost.url()]);
-    for (name, poll) in [("loops", LOOP), ("hoards", HOARD), ("million", MILLION), ("traps", "unreachable"), ("good", GOOD)] {
+    for (name, poll) in
+        [("loops", LOOP), ("hoards", HOARD), ("million", MILLION), ("traps", "unreachable"), ("good", GOOD)]
+    {
         let meter = Meter { name, ..Wat::default().meter };
-        let module = site.write(&format!("{name}.wasm"), Wat { poll, meter, ..Wat::default() }.component())?;
+        let module =
+            site.write(&format!("{name}.wasm"), Wat { poll, meter, ..Wat::default() }.component())?;
         pipeline.guests.insert(0, Guest::new(name, module, ""));
     }
     site.pipeline(&pipeline)?;

@@ -45,7 +45,10 @@ fn every_instance_has_exactly_one_sample_of_its_maximum_in_mib() -> Result<()> {
         let of: Vec<&Value> = samples.iter().filter(|sample| sample["resource_id"] == guest.uuid).collect();
         let [sample] = of[..] else { panic!("{} samples of {}", of.len(), guest.name) };
         assert_eq!(sample["volume"].as_f64(), Some(mib(guest.maximum_kib)), "{sample}");
-        assert_eq!((&sample["meter"], &sample["type"], &sample["unit"]), (&json!("mem.max"), &json!("gauge"), &json!("MiB")));
+        assert_eq!(
+            (&sample["meter"], &sample["type"], &sample["unit"]),
+            (&json!("mem.max"), &json!("gauge"), &json!("MiB"))
+        );
         let nova = guest.nova.as_ref().context("nova's metadata")?;
         assert_eq!(sample["project_id"], nova.owner.project_id);
         assert_eq!(sample["user_id"], nova.owner.user_id);
@@ -131,7 +134,10 @@ fn a_recorded_host_replays_to_the_same_samples() -> Result<()> {
 
     let readings = |samples: &[Value]| -> BTreeSet<String> {
         let keys = ["message_id", "message_signature", "timestamp", "monotonic_time"];
-        samples.iter().map(|sample| json!(nephoscope_tests::notification::without(sample, &keys)).to_string()).collect()
+        samples
+            .iter()
+            .map(|sample| json!(nephoscope_tests::notification::without(sample, &keys)).to_string())
+            .collect()
     };
     assert_eq!(replayed.len(), guests.len());
     assert_eq!(readings(&replayed), readings(&live));
@@ -153,6 +159,10 @@ fn ceilometers_own_polling_file_loads_as_the_sources() -> Result<()> {
     std::fs::copy(genuine.join("polling.yaml"), site.path("polling.yaml"))?;
     let checked = site.run(&["check", "pipeline.yaml"])?.expect(2)?;
     assert!(checked.stdout.contains("polling.yaml:"), "{}", checked.stdout);
-    assert!(checked.stdout.contains("memory.usage") && checked.stdout.contains("nothing to poll"), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("memory.usage") && checked.stdout.contains("nothing to poll"),
+        "{}",
+        checked.stdout
+    );
     Ok(())
 }

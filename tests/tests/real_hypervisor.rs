@@ -12,7 +12,9 @@ fn mem_max(site: &Site) -> Result<BTreeMap<String, f64>> {
     let samples = site.taken()?;
     let by_instance: BTreeMap<String, f64> = samples
         .iter()
-        .filter_map(|sample| Some((sample["resource_id"].as_str()?.to_owned(), sample["counter_volume"].as_f64()?)))
+        .filter_map(|sample| {
+            Some((sample["resource_id"].as_str()?.to_owned(), sample["counter_volume"].as_f64()?))
+        })
         .collect();
     assert_eq!(by_instance.len(), samples.len(), "an instance twice");
     Ok(by_instance)
@@ -62,7 +64,9 @@ fn mem_max_of_each_guest_is_what_virsh_dominfo_says() -> Result<()> {
         assert_eq!(found[&guest.uuid], guest.maximum_kib as f64 / 1024.0, "{}", guest.name);
     }
     let samples = site.taken()?;
-    let of = |guest: &Guest| samples.iter().find(|sample| sample["resource_id"] == guest.uuid).context("no sample");
+    let of = |guest: &Guest| {
+        samples.iter().find(|sample| sample["resource_id"] == guest.uuid).context("no sample")
+    };
     let nova = linux.nova.as_ref().context("nova's metadata")?;
     assert_eq!(of(&linux)?["project_id"], nova.owner.project_id);
     assert_eq!(of(&linux)?["resource_metadata"]["display_name"], nova.name);
@@ -88,13 +92,16 @@ fn a_stuck_qemu_keeps_no_other_guests_sample_from_arriving() -> Result<()> {
         let samples = site.taken()?;
         let recent = samples.iter().skip(since);
         Ok(recent
-            .filter_map(|sample| Some((sample["resource_id"].as_str()?.to_owned(), sample["counter_volume"].as_f64()?)))
+            .filter_map(|sample| {
+                Some((sample["resource_id"].as_str()?.to_owned(), sample["counter_volume"].as_f64()?))
+            })
             .collect())
     };
     // Again and again, not in the first cycle alone.
     agent.until("three samples of each of the others", || {
         let samples = site.taken()?;
-        let count = |guest: &Guest| samples.iter().filter(|sample| sample["resource_id"] == guest.uuid).count();
+        let count =
+            |guest: &Guest| samples.iter().filter(|sample| sample["resource_id"] == guest.uuid).count();
         Ok((count(&guests[0]) >= 3 && count(&guests[2]) >= 3).then_some(()))
     })?;
     for guest in [&guests[0], &guests[2]] {

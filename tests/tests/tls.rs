@@ -98,12 +98,18 @@ fn a_broker_of_another_authority_is_refused_by_name() -> Result<()> {
 #[test]
 fn a_missing_client_certificate_is_said() -> Result<()> {
     let authority = broker().authority().context("no authority")?;
-    fails(&amqp(&url(PASSWORD)?, &authority.certificate, None, "anonymous"), &["TLS", "localhost", "ertificate"])
+    fails(
+        &amqp(&url(PASSWORD)?, &authority.certificate, None, "anonymous"),
+        &["TLS", "localhost", "ertificate"],
+    )
 }
 
 #[test]
 fn a_wrong_password_is_said_and_not_shown() -> Result<()> {
     let authority = broker().authority().context("no authority")?;
     let url = url(&format!("{PASSWORD}-wrong"))?;
-    fails(&amqp(&url, &authority.certificate, broker().client(), "wrong"), &["localhost", "refuses the user or the password"])
+    fails(
+        &amqp(&url, &authority.certificate, broker().client(), "wrong"),
+        &["localhost", "refuses the user or the password"],
+    )
 }

@@ -8,8 +8,12 @@ use crate::logging::Format;
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]
-#[command(version, max_term_width = 110, after_help = "Exit codes: 0 done; 1 failed; 2 wrong arguments or files, nothing was started; 3 done, \
-    but polls failed or samples could not be delivered.")]
+#[command(
+    version,
+    max_term_width = 110,
+    after_help = "Exit codes: 0 done; 1 failed; 2 wrong arguments or files, nothing was started; 3 done, \
+    but polls failed or samples could not be delivered."
+)]
 pub struct Cli {
     /// What is logged on standard error: off, error, warn, info, debug, trace; or by part: `warn,guest=debug`.
     #[arg(long, global = true, default_value = "info", env = "NEPHOSCOPE_LOG", value_name = "LEVEL")]
@@ -24,10 +28,14 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the agent.
-    #[command(after_help = "Examples:\n  nephoscope run /etc/nephoscope/pipeline.yaml\n  nephoscope run pipeline.yaml --once    one cycle of every source, then exit")]
+    #[command(
+        after_help = "Examples:\n  nephoscope run /etc/nephoscope/pipeline.yaml\n  nephoscope run pipeline.yaml --once    one cycle of every source, then exit"
+    )]
     Run(RunArguments),
     /// Show what a pipeline file would run, or everything that is wrong with it.
-    #[command(after_help = "Examples:\n  nephoscope check pipeline.yaml\n  nephoscope check pipeline.yaml --output json")]
+    #[command(
+        after_help = "Examples:\n  nephoscope check pipeline.yaml\n  nephoscope check pipeline.yaml --output json"
+    )]
     Check(CheckArguments),
     /// Run the collector: from the message queue to the store.
     #[command(after_help = "Example:\n  nephoscope collect /etc/nephoscope/collector.yaml")]
@@ -100,7 +108,12 @@ pub struct SampleListArguments {
 #[derive(Debug, Args)]
 pub struct Store {
     /// The collector's store.
-    #[arg(long, env = "NEPHOSCOPE_STORE", default_value = "/var/lib/nephoscope/samples.db", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "NEPHOSCOPE_STORE",
+        default_value = "/var/lib/nephoscope/samples.db",
+        value_name = "FILE"
+    )]
     pub store: PathBuf,
 }
 

@@ -21,8 +21,12 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Collect(arguments) => commands::collect::collect(&arguments),
         Command::Sample { command: SampleCommand::List(arguments) } => commands::sample::list(&arguments),
-        Command::Snapshot { command: SnapshotCommand::Record(arguments) } => commands::snapshot::record(&arguments),
-        Command::Snapshot { command: SnapshotCommand::Show(arguments) } => commands::snapshot::show(&arguments),
+        Command::Snapshot { command: SnapshotCommand::Record(arguments) } => {
+            commands::snapshot::record(&arguments)
+        }
+        Command::Snapshot { command: SnapshotCommand::Show(arguments) } => {
+            commands::snapshot::show(&arguments)
+        }
     };
     exit::code(outcome)
 }

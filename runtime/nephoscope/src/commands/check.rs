@@ -14,7 +14,8 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     match (plan(&arguments.pipeline), arguments.output) {
         (Ok(loaded), Report::Json) => {
-            let report = json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(&loaded.value) });
+            let report =
+                json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(&loaded.value) });
             writeln!(out, "{report:#}")?;
             Ok(())
         }
@@ -59,7 +60,12 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
             source.name.value.clone(),
             format!("{:?}", source.interval),
             polled(plan, planned).join(" "),
-            source.sinks.iter().map(|sink| pipeline.sinks[*sink].name.value.clone()).collect::<Vec<_>>().join(" "),
+            source
+                .sinks
+                .iter()
+                .map(|sink| pipeline.sinks[*sink].name.value.clone())
+                .collect::<Vec<_>>()
+                .join(" "),
         ]);
     }
     writeln!(out, "{sources}")?;

@@ -8,12 +8,9 @@ use crate::cli::{List, SampleListArguments};
 use crate::exit::WrongArgument;
 
 pub fn list(arguments: &SampleListArguments) -> anyhow::Result<()> {
-    let query = SampleQuery::parse(
-        arguments.meter.as_deref(),
-        arguments.query.as_deref(),
-        Some(arguments.limit),
-    )
-    .map_err(WrongArgument::new)?;
+    let query =
+        SampleQuery::parse(arguments.meter.as_deref(), arguments.query.as_deref(), Some(arguments.limit))
+            .map_err(WrongArgument::new)?;
     let store = Store::open(&arguments.store.store)?;
     let found = samples(&store, &query)?;
     let mut out = io::stdout().lock();

@@ -16,7 +16,12 @@ pub fn record(arguments: &RecordArguments) -> anyhow::Result<()> {
     let inspector = Inspector::libvirt(Settings { uri: arguments.connect.clone(), ..Settings::default() });
     let snapshot = inspector.snapshot(&Groups::from(ALL)).context("the host could not be read")?;
     inspector::record(&snapshot, &arguments.file)?;
-    eprintln!("{} instances of {} written to {}", snapshot.instances.len(), snapshot.host, arguments.file.display());
+    eprintln!(
+        "{} instances of {} written to {}",
+        snapshot.instances.len(),
+        snapshot.host,
+        arguments.file.display()
+    );
     Ok(())
 }
 
