@@ -1,12 +1,11 @@
 //! `cargo xtask bench`: measures in the release profile, with the neighbours that the measurements need.
 
-use std::process::Command;
-
 use anyhow::Result;
 
+use crate::cargo::cargo;
+use crate::guests;
 use crate::progress::{self, Progress};
 use crate::setup::{self, Need};
-use crate::{guests, paths};
 
 /// Builds and runs `tests/bench` with these arguments.
 pub fn run(arguments: &[&str]) -> Result<()> {
@@ -15,14 +14,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     guests::build(toolchain, progress)?;
     progress.step("Building in the release profile (twelve minutes the first time)");
     let bench = ["-p", "nephoscope-bench"];
-    progress::run(Command::new("cargo").current_dir(paths::root()).args(["build", "--release"]).args(bench))?;
+    progress::run(cargo("build").arg("--release").args(bench))?;
     progress.step("Measuring");
-    progress::run(
-        Command::new("cargo")
-            .current_dir(paths::root())
-            .args(["run", "--quiet", "--release"])
-            .args(bench)
-            .arg("--")
-            .args(arguments),
-    )
+    progress::run(cargo("run").args(["--quiet", "--release"]).args(bench).arg("--").args(arguments))
 }

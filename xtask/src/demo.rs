@@ -18,6 +18,7 @@ use lab::process::Kept;
 use lab::{Broker, BrokerSettings, output};
 use serde_json::Value;
 
+use crate::cargo::cargo;
 use crate::progress::{Progress, run as run_command};
 use crate::setup::{self, Need};
 use crate::state::State;
@@ -60,12 +61,7 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     progress.step("Building nephoscope (some minutes the first time)");
     // nephoscope of the whole workspace, not the package nephoscope: another choice of packages would unite features otherwise,
     // and the tests would compile wasmtime once more.
-    run_command(Command::new("cargo").current_dir(paths::root()).args([
-        "build",
-        "--workspace",
-        "--bin",
-        "nephoscope",
-    ]))?;
+    run_command(cargo("build").args(["--workspace", "--bin", "nephoscope"]))?;
     guests::build(toolchain, progress)?;
     let broker = broker.join().map_err(|_| anyhow::anyhow!("the thread that starts RabbitMQ panicked"))??;
     progress.step(&format!("RabbitMQ answers on 127.0.0.1:{}", broker.port()));
@@ -184,11 +180,16 @@ impl Demo {
         let folder = relative(&self.folder);
         println!(
             "\nThat was libvirt's test driver, a pollster in a sandbox (guests/rust/mem-max), RabbitMQ, the collector and its \
-             store.\nFrom here:\n  \
-             {folder}/demo.yaml, {folder}/collector.yaml   what ran; their logs are beside them\n  \
-             {program} check pipelines/mem-max.yaml        what would run on this host's own libvirt\n  \
-             README.md                                    a meter of your own"
+             store.\nFrom here:"
         );
+        let ways = [
+            (format!("{folder}/demo.yaml, collector.yaml"), "what ran; the logs are beside them"),
+            (format!("{program} check pipelines/mem-max.yaml"), "what would run on this host's own libvirt"),
+            ("README.md".to_owned(), "a meter of your own"),
+        ];
+        for (way, what) in ways {
+            println!("  {way:<55} {what}");
+        }
         match at_the_end {
             AtTheEnd::Keep => println!(
                 "\nAll of it goes on running. Look at it with the commands above and `tail -f {folder}/demo.log`;\n\

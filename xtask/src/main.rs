@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod cargo;
 mod demo;
 mod guests;
 mod lab_command;

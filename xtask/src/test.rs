@@ -12,10 +12,11 @@ use anyhow::{Context, Result, bail};
 use lab::{command_exists, output};
 
 use self::programs::{Count, Counted};
+use crate::cargo::cargo;
+use crate::guests;
 use crate::progress::{Progress, run as run_command};
 use crate::setup::wasm::Toolchain;
 use crate::setup::{self, Need};
-use crate::{guests, paths};
 
 /// Crates whose tests start real neighbours.
 const END_TO_END: [&str; 2] = ["nephoscope-lab", "nephoscope-tests"];
@@ -101,11 +102,7 @@ impl Part {
             Part::Lint => {
                 run_command(cargo("fmt").args(["--all", "--check"]))?;
                 run_command(cargo("clippy").args(["--workspace", "--all-targets", "--", "-D", "warnings"]))?;
-                run_command(
-                    Command::new("cargo")
-                        .current_dir(setup::wasm::guests())
-                        .args(["fmt", "--all", "--check"]),
-                )
+                run_command(Toolchain::Usual.cargo("fmt").args(["--all", "--check"]))
             }
             Part::Unit => {
                 let programs = programs::compile(|package| !END_TO_END.contains(&package))?;
@@ -136,12 +133,6 @@ impl Part {
             ),
         }
     }
-}
-
-fn cargo(subcommand: &str) -> Command {
-    let mut command = Command::new("cargo");
-    command.current_dir(paths::root()).arg(subcommand);
-    command
 }
 
 /// The triple of the machine that compiles.

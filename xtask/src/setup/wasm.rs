@@ -8,6 +8,7 @@ use anyhow::{Result, bail};
 use lab::{command_exists, output};
 
 use super::apt;
+use crate::cargo::forget_own_package;
 use crate::paths;
 use crate::progress::Progress;
 
@@ -72,6 +73,7 @@ impl Toolchain {
             .env_remove("CARGO_TARGET_DIR")
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
+        forget_own_package(&mut command);
         if self == Toolchain::Debian {
             command.env("RUSTC", "/usr/bin/rustc").env("RUSTC_BOOTSTRAP", "1").env_remove("RUSTC_WRAPPER");
         }

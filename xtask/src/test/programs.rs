@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::paths;
+use crate::cargo::cargo;
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,9 +31,8 @@ pub struct Program {
 
 /// Compiles all tests of the workspace and gives the programs of the packages that are wanted.
 pub fn compile(wanted: impl Fn(&str) -> bool) -> Result<Vec<Program>> {
-    let done = Command::new("cargo")
-        .current_dir(paths::root())
-        .args(["test", "--workspace", "--no-run", "--message-format", "json-render-diagnostics"])
+    let done = cargo("test")
+        .args(["--workspace", "--no-run", "--message-format", "json-render-diagnostics"])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
