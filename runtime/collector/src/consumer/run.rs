@@ -108,6 +108,8 @@ async fn start(
 async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Future<Output = ()>) {
     let mut shutdown = pin!(shutdown);
     let mut backoff = Backoff::default();
+    // Said once, however often it is tried again.
+    let mut trouble = None;
     let name = format!("nephoscope-collector:{}", std::process::id());
     for number in 1.. {
         let begun = Instant::now();
@@ -131,6 +133,7 @@ async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Futur
                             session = Session::open(number, &connection, settings, &mut *pipeline) => session?,
                         };
                         tracing::info!(queues = ?settings.queues(), store = %settings.store.display(), "collecting");
+                        trouble = None;
                         session.work(stop).await
                     };
                     let ended = session.await.map_err(|error| (error.label(), chain(&error)));
@@ -155,7 +158,11 @@ async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Futur
                     backoff.reset();
                 }
                 let wait = backoff.next_wait();
-                tracing::error!(reason, error, retry_in = ?wait, "not collecting");
+                if trouble.replace(reason) == Some(reason) {
+                    tracing::debug!(reason, error, retry_in = ?wait, "still not collecting");
+                } else {
+                    tracing::error!(reason, error, retry_in = ?wait, "not collecting");
+                }
                 tokio::select! {
                     () = &mut shutdown => return,
                     () = tokio::time::sleep(wait) => {}
