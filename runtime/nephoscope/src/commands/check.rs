@@ -20,7 +20,9 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
             Ok(())
         }
         (Ok(loaded), Report::Text) => {
-            write!(out, "{}", loaded.warnings)?;
+            for warning in &loaded.warnings {
+                writeln!(out, "{warning}")?;
+            }
             show(&loaded.value, &mut out)?;
             Ok(())
         }
@@ -29,7 +31,7 @@ pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
             Err(BadFile.into())
         }
         (Err(faults), Report::Text) => {
-            write!(out, "{faults}")?;
+            writeln!(out, "{faults}")?;
             Err(BadFile.into())
         }
     }

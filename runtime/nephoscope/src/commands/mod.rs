@@ -26,7 +26,7 @@ fn plan(path: &Path) -> Result<Loaded<Plan>, Faults> {
 
 /// Prints every fault; the error then says only that nothing was started.
 fn refused(faults: &Faults) -> anyhow::Error {
-    eprint!("{faults}");
+    eprintln!("{faults}");
     BadFile.into()
 }
 
