@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
+use lab::process::{Signal, signal};
 use lab::{Broker, instances};
 use nephoscope_tests::notification::ids;
 use nephoscope_tests::program::lines;
@@ -97,5 +98,22 @@ fn a_run_without_a_broker_says_what_it_could_not_deliver() -> Result<()> {
     ended.line(&[&format!("{INSTANCES} samples could not be delivered")])?;
     assert!(!ended.stderr.contains("s3cr3t-word"), "{}", ended.stderr);
     assert!(complaints(&ended.stderr) <= LINES, "{}", ended.stderr);
+    Ok(())
+}
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_broker_that_is_away() -> Result<()> {
+    let site = Site::new()?;
+    let uri = site.test_driver(&instances(INSTANCES))?;
+    site.pipeline(&Pipeline::mem_max(
+        &uri,
+        &[&format!("amqp://guest:guest@127.0.0.1:{}/", lab::free_port()?)],
+    ))?;
+    let mut agent = site.start(&["run", "pipeline.yaml"])?;
+    agent.until_logged(&["WARN", "AMQP", "unreachable"])?;
+    agent.until_logged(&["polled"])?;
+    signal(agent.pid(), Signal::TERM);
+    agent.until_logged(&["stopping"])?;
+    agent.stop()?.expect(130)?;
     Ok(())
 }

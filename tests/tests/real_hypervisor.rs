@@ -34,6 +34,7 @@ fn paused(n: u32, maximum_kib: u64) -> Guest {
 #[test]
 fn mem_max_of_each_guest_is_what_virsh_dominfo_says() -> Result<()> {
     let libvirtd = Libvirtd::start()?;
+    // qemu rounds the second one up; so does dominfo.
     let mut guests = vec![paused(1, 65_536), paused(2, 70_000)];
     // The balloon's target is no maximum.
     guests.push(Guest { current_kib: 49_152, ..paused(3, 98_304) });
@@ -61,7 +62,6 @@ fn mem_max_of_each_guest_is_what_virsh_dominfo_says() -> Result<()> {
     assert_eq!(found.len(), guests.len(), "{found:?}");
     for guest in &guests {
         assert_eq!(found.get(&guest.uuid), Some(&maximum(&libvirtd, guest)?), "{}", guest.name);
-        assert_eq!(found[&guest.uuid], guest.maximum_kib as f64 / 1024.0, "{}", guest.name);
     }
     let samples = site.taken()?;
     let of = |guest: &Guest| {
