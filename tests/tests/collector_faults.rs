@@ -185,21 +185,24 @@ fn repeated_messages_and_those_of_the_collector_era_are_stored_once() -> Result<
 #[test]
 fn a_collector_that_is_killed_loses_nothing_and_stores_nothing_twice() -> Result<()> {
     let mut scene = scene()?;
-    let mut good: Vec<Value> = (0..3_000).map(|number| sample("mem.max", number)).collect();
-    let messages: Vec<Vec<u8>> = good.chunks(10).map(body).collect();
-    // Killed three times while it works, at whatever it is at then.
-    for (round, part) in messages.chunks(100).enumerate() {
-        scene.bus.publish(NOTIFICATIONS, part)?;
-        let site = &scene.site;
-        scene.collector.until("some of them in the store", || {
-            Ok((site.samples(&["-l", nephoscope_tests::ALL])?.len() > round * 1000).then_some(()))
-        })?;
-        signal(scene.collector.pid(), Signal::KILL);
-        let url = scene.vhost.url();
-        let next =
-            scene.site.start_collector(&format!("amqp: {{url: \"{url}\"}}\ncommit: {{samples: 50}}"))?;
+    let mut good: Vec<Value> = (0..6_000).map(|number| sample("mem.max", number)).collect();
+    let messages: Vec<Vec<u8>> = good.chunks(5).map(body).collect();
+    // Few messages at a time and small transactions, so that it is killed in the middle of its work.
+    let url = scene.vhost.url();
+    let slow = format!("amqp: {{url: \"{url}\", rabbit_qos_prefetch_count: 10}}\ncommit: {{samples: 25}}");
+    signal(scene.collector.pid(), Signal::KILL);
+    scene.bus.publish(NOTIFICATIONS, &messages)?;
+    for left in [900, 600, 300] {
+        let next = scene.site.start_collector(&slow)?;
         assert_eq!(std::mem::replace(&mut scene.collector, next).wait()?.code, None);
+        let bus = &scene.bus;
+        scene
+            .collector
+            .until("some of the messages gone", || Ok((bus.count(NOTIFICATIONS)? < left).then_some(())))?;
+        signal(scene.collector.pid(), Signal::KILL);
     }
+    let next = scene.site.start_collector(&slow)?;
+    assert_eq!(std::mem::replace(&mut scene.collector, next).wait()?.code, None);
     scene.settled(&mut good, 0)?;
     assert_eq!(scene.bus.count(DEAD_LETTERS)?, 0);
     scene.end(&good)
