@@ -19,12 +19,13 @@ fn ended(mark: Mark) -> Result<()> {
     until(&format!("the end of {mark:?}"), SHORTLY, || Ok((!mark.is_running()).then_some(())))
 }
 
-#[test]
-fn a_process_and_what_it_leaves_behind_end_when_the_owner_drops_it() -> Result<()> {
+/// Starts a process with a child by way of `wrapper`, drops it and expects both to end.
+fn drop_a_parent(wrapper: &[&str]) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let child_file = folder.path().join("child");
-    let mut parent = Command::new("sh");
-    parent.args(["-c", "sleep 600 & echo $! > \"$0\"; wait"]).arg(&child_file);
+    let words = [wrapper, &["sh", "-c", "sleep 600 & echo $! > \"$0\"; wait"]].concat();
+    let mut parent = Command::new(words[0]);
+    parent.args(&words[1..]).arg(&child_file);
     let kept = Kept::start(&parent, &folder.path().join("log"))?;
     let own = Mark::of(kept.pid()).context("the process does not run")?;
     let child = until("the child's id", SHORTLY, || {
@@ -34,6 +35,16 @@ fn a_process_and_what_it_leaves_behind_end_when_the_owner_drops_it() -> Result<(
     drop(kept);
     assert!(!own.is_running());
     ended(child)
+}
+
+#[test]
+fn a_process_and_what_it_leaves_behind_end_when_the_owner_drops_it() -> Result<()> {
+    drop_a_parent(&[])
+}
+
+#[test]
+fn a_process_that_leads_a_session_of_its_own_ends_with_its_children() -> Result<()> {
+    drop_a_parent(&["setsid"])
 }
 
 #[test]
