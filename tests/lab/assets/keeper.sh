@@ -10,7 +10,7 @@ exec 3<&0 </dev/null
 end() {
     trap '' TERM
     # Ceilometer's agents lead a group of their own, which their workers stay in.
-    kill -KILL -- "-$child" 2>/dev/null
+    kill -KILL "-$child" 2>/dev/null
     kill -KILL "$child" 2>/dev/null
     [ -z "$last_words" ] || sh -c "$last_words"
     kill -KILL 0
