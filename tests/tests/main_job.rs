@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use lab::{Guest, Power, instance, instances};
-use nephoscope_tests::{Ended, Pipeline, Site, broker};
+use nephoscope_tests::{ALL, Ended, Pipeline, Site, broker};
 use serde_json::{Value, json};
 
 /// Polls these guests on the test driver once, and collects their samples.
@@ -164,5 +164,55 @@ fn ceilometers_own_polling_file_loads_as_the_sources() -> Result<()> {
         "{}",
         checked.stdout
     );
+    Ok(())
+}
+
+#[test]
+fn secrets_come_from_files_and_the_environment_and_show_nowhere() -> Result<()> {
+    let vhost = broker().vhost()?;
+    let site = Site::new()?;
+    site.write("transport_url", format!("{}\n", vhost.url()))?;
+    site.write("secret", "s3cr3t-word\n")?;
+    let uri = site.test_driver(&instances(3))?;
+    let amqp =
+        |secret: &str| format!("{{amqp: {{url: {{file: transport_url}}, telemetry_secret: {secret}}}}}");
+    let mut collector =
+        site.collector_with("amqp: {url: {file: transport_url}}\ntelemetry_secret: {file: secret}")?;
+
+    // What is signed with another secret is not stored.
+    site.pipeline(&Pipeline::mem_max(&uri, &[&amqp("another-word")]))?;
+    let forging = site.run_once()?.expect(0)?;
+    site.pipeline(&Pipeline::mem_max(&uri, &[&amqp("{env: TELEMETRY_SECRET}")]))?;
+    let signing = site
+        .start_with(&["run", "pipeline.yaml", "--once"], &[("TELEMETRY_SECRET", "s3cr3t-word")])?
+        .wait()?
+        .expect(0)?;
+    site.stored(&mut collector, 3)?;
+    let collected = collector.stop()?.expect(0)?;
+    assert_eq!(site.samples(&["-l", ALL])?.len(), 3);
+    collected.line(&["3 samples stored", "3 refused (signature)"])?;
+    for ended in [forging, signing, collected] {
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(
+            !["s3cr3t-word", "another-word", "guest:guest"].iter().any(|word| all.contains(word)),
+            "{all}"
+        );
+    }
+
+    // A secret that is nowhere is a fault, with its place.
+    let missing = site.run_once()?.expect(2)?;
+    missing.line(&["pipeline.yaml:", "TELEMETRY_SECRET", "not set"])?;
+    Ok(())
+}
+
+#[test]
+fn standard_output_takes_samples_as_lines_of_json() -> Result<()> {
+    let site = Site::new()?;
+    let uri = site.test_driver(&instances(3))?;
+    let pipeline = Pipeline::mem_max(&uri, &["\"stdout:\"", &site.file_sink()]);
+    let (ended, samples) = polled(&site, &pipeline)?;
+    let printed: Vec<Value> = ended.stdout.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
+    assert_eq!(printed, samples);
+    assert_eq!(printed.len(), 3);
     Ok(())
 }

@@ -114,3 +114,24 @@ fn a_stuck_qemu_keeps_no_other_guests_sample_from_arriving() -> Result<()> {
     agent.stop()?.expect(0)?;
     Ok(())
 }
+
+#[test]
+fn the_agent_outlives_a_libvirtd_that_crashes() -> Result<()> {
+    let mut libvirtd = Libvirtd::start()?;
+    let guest = paused(1, 65_536);
+    libvirtd.define_and_start(&guest)?;
+    let site = Site::new()?;
+    site.pipeline(&Pipeline::mem_max(&libvirtd.uri_ro(), &[&site.file_sink()]))?;
+    let mut agent = site.start(&["run", "pipeline.yaml"])?;
+    agent.until("a sample", || Ok((!site.taken()?.is_empty()).then_some(())))?;
+
+    libvirtd.kill();
+    agent.until_logged(&["ERROR", "no snapshot"])?;
+    let before = site.taken()?.len();
+    libvirtd.start_again()?;
+    agent.until("a sample after the crash", || Ok((site.taken()?.len() > before).then_some(())))?;
+    let samples = site.taken()?;
+    assert_eq!(samples.last().and_then(|sample| sample["counter_volume"].as_f64()), Some(64.0));
+    agent.stop()?.expect(0)?;
+    Ok(())
+}
