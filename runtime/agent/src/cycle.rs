@@ -1,16 +1,18 @@
 //! One poll of a source: a snapshot, the guests over its instances, batches to the sinks.
 //!
-//! Polls are computing time only, so they run on plain threads: each takes a guest with a share of the instances at a time. A guest
-//! that fails too often in a cycle is set aside until the next one, and what is not polled when the interval is over is left
-//! out and counted: no guest takes the time of the others for long.
+//! Polls are computing time only, so they run on plain threads: each takes a guest with a share of the instances at a time. A cycle
+//! has most of the interval for it, and each guest its part of that time: one that uses it up, or that fails too often, is set aside
+//! until the next cycle, so that the others' samples arrive. What is not polled in time is left out and counted.
 
 mod deliver;
+mod places;
 mod report;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant as Clock;
+use std::thread;
+use std::time::{Duration, Instant as Clock};
 
 use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
 use sample::{Metadata, Timestamp};
@@ -21,10 +23,15 @@ use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
 use crate::resource_metadata::resource_metadata;
 
 use deliver::Batches;
+use places::Places;
 pub use report::Report;
 
 /// Instances that a thread takes at a time: whole batches of 50, and enough of them to share a large host among threads.
 const SHARE: usize = 200;
+
+/// The part of an interval that a cycle may take: the rest is room for the last polls to end, so that a cycle that is cut short does not
+/// run over the next tick as well.
+const CYCLE_SHARE: f64 = 0.9;
 
 /// Everything that the cycles of all sources share.
 pub struct Host {
@@ -35,6 +42,8 @@ pub struct Host {
     metadata: Mutex<HashMap<String, CachedMetadata>>,
     /// Instances that a guest wants never to poll again, by the guest's position.
     banned: Mutex<HashSet<(usize, String)>>,
+    /// Bounds the threads that run guests, those of all sources together.
+    places: Places,
     stop: AtomicBool,
 }
 
@@ -59,6 +68,7 @@ impl Host {
     pub fn new(plan: Plan, inspector: Inspector, outlets: Outlets) -> Self {
         Self {
             source_name: plan.pipeline.sample_source.as_str().into(),
+            places: Places::new(plan.pipeline.polling.workers),
             plan,
             inspector,
             outlets,
@@ -94,7 +104,7 @@ impl Host {
         let timestamp = Timestamp::now();
         let mut snapshot = self.inspector.snapshot(&source.groups)?;
         let inspected = started.elapsed();
-        self.forget_gone(&snapshot);
+        self.forget_gone(source, &snapshot);
         snapshot
             .instances
             .retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
@@ -103,8 +113,8 @@ impl Host {
             source,
             snapshot: &snapshot,
             timestamp,
-            deadline: started + settings.interval,
-            failures: source.selections.iter().map(|_| AtomicU32::new(0)).collect(),
+            deadline: started + settings.interval.mul_f64(CYCLE_SHARE),
+            conduct: source.selections.iter().map(|_| Conduct::default()).collect(),
         };
         let mut report = cycle.poll_all(self.plan.pipeline.polling.workers);
         report.instances = snapshot.instances.len();
@@ -114,13 +124,13 @@ impl Host {
     }
 
     /// Drops what is remembered of instances that left the host.
-    fn forget_gone(&self, snapshot: &Snapshot) {
+    fn forget_gone(&self, source: &PlannedSource, snapshot: &Snapshot) {
         let present: HashSet<&str> =
             snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str()).collect();
         lock(&self.metadata).retain(|uuid, _| present.contains(uuid.as_str()));
         lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
-        for planned in &self.plan.guests {
-            planned.guest.state().retain(&present);
+        for selection in &source.selections {
+            selection.state.retain(&present);
         }
     }
 
@@ -163,14 +173,24 @@ struct Cycle<'a> {
     snapshot: &'a Snapshot,
     timestamp: Timestamp,
     deadline: Clock,
-    /// Failed polls of each selection in this cycle.
-    failures: Vec<AtomicU32>,
+    /// Of each selection.
+    conduct: Vec<Conduct>,
+}
+
+/// What a guest has cost in one cycle.
+#[derive(Default)]
+struct Conduct {
+    failures: AtomicU32,
+    micros: AtomicU64,
+    /// Whether it was said that it is set aside.
+    told: AtomicBool,
 }
 
 impl Cycle<'_> {
     fn poll_all(&self, workers: usize) -> Report {
         let shares: Vec<&[Arc<Instance>]> = self.snapshot.instances.chunks(SHARE).collect();
-        let jobs = shares.len() * self.source.selections.len();
+        let selections = self.source.selections.len();
+        let jobs = shares.len() * selections;
         let next = AtomicUsize::new(0);
         let work = || {
             let mut report = Report::default();
@@ -179,14 +199,15 @@ impl Cycle<'_> {
                 if job >= jobs {
                     return report;
                 }
-                // Guests take turns, so that one that is slow does not keep all threads from the others.
-                let (share, selection) =
-                    (job / self.source.selections.len(), job % self.source.selections.len());
-                self.poll_share(selection, shares[share], &mut report);
+                let _place = self.host.places.take();
+                self.poll_share(job % selections, shares[job / selections], &mut report);
             }
         };
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (1..workers.min(jobs)).map(|_| scope.spawn(work)).collect();
+        thread::scope(|scope| {
+            // Where the system gives no thread, this one does all of it.
+            let others: Vec<_> = (1..workers.min(jobs))
+                .map_while(|_| thread::Builder::new().name("poll".into()).spawn_scoped(scope, work).ok())
+                .collect();
             let mut report = work();
             for other in others {
                 match other.join() {
@@ -201,16 +222,15 @@ impl Cycle<'_> {
     fn poll_share(&self, selection: usize, instances: &[Arc<Instance>], report: &mut Report) {
         let chosen = &self.source.selections[selection];
         let planned = &self.host.plan.guests[chosen.guest];
-        let name = planned.guest.name();
-        let mut session = planned.guest.session();
+        let mut session = planned.guest.session(&chosen.state);
         let mut batches = Batches::new(self, chosen, planned);
         for instance in instances {
-            let failures = &self.failures[selection];
-            if failures.load(Ordering::Relaxed) >= planned.guest.limits().failures_per_cycle {
-                report.set_aside(name, 1);
+            if self.is_set_aside(selection, planned) {
+                report.set_aside(planned.guest.name(), 1);
                 continue;
             }
-            if self.host.stop.load(Ordering::Relaxed) || Clock::now() >= self.deadline {
+            let started = Clock::now();
+            if self.host.stop.load(Ordering::Relaxed) || started >= self.deadline {
                 report.left_out += 1;
                 continue;
             }
@@ -219,9 +239,36 @@ impl Cycle<'_> {
             }
             report.polls += 1;
             let outcome = session.poll(instance);
+            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            self.conduct[selection].micros.fetch_add(micros, Ordering::Relaxed);
             self.take(outcome, (selection, chosen, planned), instance, &mut batches, report);
         }
         batches.finish(report);
+    }
+
+    /// Whether a guest has failed too often in this cycle, or has used up its part of the cycle's time.
+    fn is_set_aside(&self, selection: usize, planned: &PlannedGuest) -> bool {
+        let Conduct { failures, micros, told } = &self.conduct[selection];
+        let most = planned.guest.limits().failures_per_cycle;
+        let reason = if failures.load(Ordering::Relaxed) >= most {
+            format!("{most} polls failed in this one")
+        } else if Duration::from_micros(micros.load(Ordering::Relaxed)) >= self.time_of_a_guest() {
+            format!("it used up its part of this one's time, {:?}", self.time_of_a_guest())
+        } else {
+            return false;
+        };
+        if !told.swap(true, Ordering::Relaxed) {
+            tracing::error!(guest = planned.guest.name(), "set aside until the next cycle: {reason}");
+        }
+        true
+    }
+
+    /// A guest's part of the time that all polling threads have in a cycle.
+    fn time_of_a_guest(&self) -> Duration {
+        let pipeline = &self.host.plan.pipeline;
+        let cycle = pipeline.sources[self.source.index].interval.mul_f64(CYCLE_SHARE);
+        cycle * u32::try_from(pipeline.polling.workers).unwrap_or(u32::MAX)
+            / u32::try_from(self.source.selections.len()).unwrap_or(u32::MAX).max(1)
     }
 
     /// Ceilometer's three outcomes: vanished or not implemented is skipped at debug level, everything else is an error, and
@@ -262,12 +309,10 @@ impl Cycle<'_> {
                 report.failed(guest, "permanent");
             }
             Outcome::Failed(failure) => {
-                let most = planned.guest.limits().failures_per_cycle;
-                // A guest that reports errors in good order is not set aside: the readings may be at fault, for each instance anew.
-                if failure.is_misconduct()
-                    && self.failures[selection].fetch_add(1, Ordering::Relaxed) + 1 == most
-                {
-                    tracing::error!(guest, "set aside until the next cycle: {most} polls failed in this one");
+                // A guest that reports errors in good order is not set aside for it: the readings may be at fault, for each
+                // instance anew.
+                if failure.is_misconduct() {
+                    self.conduct[selection].failures.fetch_add(1, Ordering::Relaxed);
                 }
                 if report.failed(guest, failure.label()) {
                     tracing::error!(guest, instance = uuid, "no samples of this instance: {failure}");

@@ -39,10 +39,10 @@ impl Outlets {
     }
 
     /// Waits until everything is delivered, at most this long, and ends the publishers; gives the number of samples that were lost
-    /// since the start.
+    /// since the start, dropped or refused, summed over the publishers.
     pub async fn close(self, deadline: Duration) -> u64 {
         // All at once: one whose broker is away must not take the time of the others.
         let closing = self.sinks.into_iter().flatten().map(|publisher| publisher.close(deadline));
-        join_all(closing).await.iter().map(|stats| stats.dropped).sum()
+        join_all(closing).await.iter().map(|stats| stats.dropped + stats.refused_samples()).sum()
     }
 }

@@ -59,6 +59,8 @@ pub struct Selection {
     pub guest: usize,
     /// Which of its meters the source polls, by their positions.
     pub meters: Vec<bool>,
+    /// What the guest remembers in this source: a delta is one between this source's polls, whatever other sources poll.
+    pub state: Arc<State>,
 }
 
 impl Plan {
@@ -101,7 +103,7 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut guests = Vec::new();
     for described in &pipeline.guests {
-        let guest = match Guest::load(engine, spec(described), Arc::new(State::default())) {
+        let guest = match Guest::load(engine, spec(described)) {
             Ok(guest) => guest,
             Err(error) => {
                 let place = match error {
@@ -155,7 +157,7 @@ fn select(
         let meters: Vec<bool> = planned.meters.iter().map(|meter| source.selects(&meter.name)).collect();
         if meters.contains(&true) {
             groups.extend(planned.guest.groups());
-            selections.push(Selection { guest, meters });
+            selections.push(Selection { guest, meters, state: Arc::default() });
         }
     }
     let provided: Vec<&str> =

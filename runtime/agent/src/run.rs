@@ -34,7 +34,7 @@ pub struct End {
     pub failures: u64,
     /// Cycles without a snapshot.
     pub failed_cycles: u64,
-    /// Samples that no publisher could deliver before the end.
+    /// Samples that publishers dropped, refused or could not deliver before the end; one that two publishers lost counts twice.
     pub undelivered: u64,
 }
 

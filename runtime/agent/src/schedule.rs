@@ -54,8 +54,8 @@ fn random_share() -> f64 {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn ticks_do_not_drift_however_long_polls_take() {
+    #[test]
+    fn ticks_do_not_drift_however_long_polls_take() {
         let mut schedule = Schedule::new(Duration::from_secs(10), Duration::ZERO);
         let first = schedule.next();
         for tick in 1..=5u32 {
@@ -65,8 +65,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn ticks_that_a_slow_poll_ran_over_are_left_out_and_counted() {
+    #[test]
+    fn ticks_that_a_slow_poll_ran_over_are_left_out_and_counted() {
         let mut schedule = Schedule::new(Duration::from_secs(10), Duration::ZERO);
         let first = schedule.next();
         assert_eq!(schedule.advance(first + Duration::from_secs(25)), 2);
@@ -74,8 +74,8 @@ mod tests {
         assert_eq!(schedule.left_out(), 2);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_first_poll_waits_no_longer_than_jitter_and_interval() {
+    #[test]
+    fn the_first_poll_waits_no_longer_than_jitter_and_interval() {
         for _ in 0..100 {
             let schedule = Schedule::new(Duration::from_secs(10), Duration::from_secs(3));
             assert!(schedule.next() <= Instant::now() + Duration::from_secs(3));

@@ -12,12 +12,12 @@ pub async fn asked_to_stop() -> std::io::Result<()> {
     }
     tracing::info!("stopping after the batch in flight; a second signal stops at once");
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        // 128 + SIGINT, as shells report an interrupted program.
-        std::process::exit(130);
+        // As shells report a program that a signal ended: 128 and the signal's number.
+        let code = tokio::select! {
+            _ = terminate.recv() => 128 + SignalKind::terminate().as_raw_value(),
+            _ = interrupt.recv() => 128 + SignalKind::interrupt().as_raw_value(),
+        };
+        std::process::exit(code);
     });
     Ok(())
 }

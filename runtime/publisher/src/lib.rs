@@ -18,7 +18,7 @@
 //! | the broker says no to a message (nack) | that batch is sent again after a pause |
 //! | the disk is full | the partial line is taken back, then as with a broker that is away |
 //!
-//! Memory is bounded by the queue ([`Settings::queue`] batches) and what awaits confirmation ([`AmqpSettings::window`] messages).
+//! Memory is bounded by the queue ([`Settings::queue`] batches, 128 MiB) and what awaits confirmation ([`AmqpSettings::window`] messages).
 //! Log lines tell of changes of state, not of every try.
 #![forbid(unsafe_code)]
 
@@ -28,6 +28,7 @@ mod queue;
 mod quiet;
 mod settings;
 mod stats;
+mod weight;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -15,6 +15,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use sample::Sample;
 use tokio::sync::Notify;
 
+use crate::weight::weight;
+
+/// Memory that waiting samples may take, about, however few batches they are: a guest may give each of its samples metadata of 64 KiB. Four
+/// times what a full queue of honest samples takes.
+const MAX_BYTES: usize = 128 << 20;
+
 /// The queue; cloning gives another handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue(Arc<Inner>);
@@ -31,7 +37,9 @@ struct Inner {
 #[derive(Debug, Default)]
 struct State {
     /// By the order in which they came.
-    waiting: BTreeMap<u64, Vec<Sample>>,
+    waiting: BTreeMap<u64, Batch>,
+    /// The weight of what waits.
+    bytes: usize,
     next: u64,
     taken: usize,
     /// Samples that were dropped as a batch returned into a full queue; whoever pushes next reports them.
@@ -39,10 +47,29 @@ struct State {
     closed: bool,
 }
 
+#[derive(Debug)]
+struct Batch {
+    samples: Vec<Sample>,
+    bytes: usize,
+}
+
 impl State {
+    fn add(&mut self, number: u64, samples: Vec<Sample>) {
+        let bytes = weight(&samples);
+        self.bytes += bytes;
+        self.waiting.insert(number, Batch { samples, bytes });
+    }
+
+    fn take_oldest(&mut self) -> Option<(u64, Vec<Sample>)> {
+        let (number, batch) = self.waiting.pop_first()?;
+        self.bytes -= batch.bytes;
+        Some((number, batch.samples))
+    }
+
+    /// Drops the oldest until both bounds are kept; a single batch may be as heavy as it is.
     fn shrink_to(&mut self, capacity: usize) {
-        while self.waiting.len() > capacity {
-            self.lost += self.waiting.pop_first().map_or(0, |(_, batch)| batch.len());
+        while self.waiting.len() > capacity || (self.bytes > MAX_BYTES && self.waiting.len() > 1) {
+            self.lost += self.take_oldest().map_or(0, |(_, samples)| samples.len());
         }
     }
 }
@@ -68,7 +95,7 @@ impl Queue {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
-        state.waiting.insert(number, batch);
+        state.add(number, batch);
         state.shrink_to(self.0.capacity);
         let lost = std::mem::take(&mut state.lost);
         drop(state);
@@ -85,7 +112,7 @@ impl Queue {
                 if state.closed {
                     return None;
                 }
-                if let Some((number, batch)) = state.waiting.pop_first() {
+                if let Some((number, batch)) = state.take_oldest() {
                     state.taken += 1;
                     return Some(Taken { queue: self.clone(), number, batch });
                 }
@@ -151,7 +178,7 @@ impl Queue {
         state.taken -= 1;
         let came_back = returned.is_some();
         if let Some((number, batch)) = returned {
-            state.waiting.insert(number, batch);
+            state.add(number, batch);
             state.shrink_to(self.0.capacity);
         }
         let settled = state.waiting.is_empty() && state.taken == 0;
@@ -209,6 +236,21 @@ mod tests {
         assert_eq!(queue.push(samples(2)), 0);
         assert_eq!(queue.push(samples(3)), 1);
         assert_eq!(count(&queue.next().await.unwrap()), 2);
+    }
+
+    #[test]
+    fn heavy_samples_are_bounded_by_their_weight() {
+        let queue = Queue::new(1_000);
+        let heavy = || {
+            let mut batch = samples(1);
+            batch[0].extra.insert("text".into(), "x".repeat(MAX_BYTES / 3).into());
+            batch
+        };
+        let lost: Vec<usize> = (0..4).map(|_| queue.push(heavy())).collect();
+        assert_eq!(lost, [0, 0, 1, 1]);
+        assert_eq!(queue.waiting(), 2);
+        assert_eq!(queue.drain(), 2);
+        assert_eq!(queue.0.state.lock().unwrap().bytes, 0);
     }
 
     #[tokio::test]

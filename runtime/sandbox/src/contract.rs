@@ -4,7 +4,7 @@
 wasmtime::component::bindgen!({
     path: "../../wit/v0.1.0",
     world: "full",
-    // A reading that is asked for outside a poll, and a log that overflows, end the guest.
+    // A reading that is asked for outside a poll ends the guest.
     imports: { default: trappable },
 });
 

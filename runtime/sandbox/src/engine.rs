@@ -11,8 +11,11 @@ use crate::limits::{MEMORY_CEILING, STACK_BYTES, TABLE_CEILING};
 /// How often the epoch moves while a guest runs: the grain of `limits.cpu`.
 pub(crate) const TICK: Duration = Duration::from_millis(1);
 
-/// Stores that can live at once: a polling thread each, and one for each guest with `isolation: cycle`.
-const STORES: u32 = 100;
+/// Stores that can live at once: one for each polling thread, of which there are at most 256, and those of guests being loaded.
+const STORES: u32 = 300;
+
+/// Tables in one component, in all its core modules.
+const TABLES: u32 = 20;
 
 /// Core modules in one component: a whole Python is made of some eighty, everything else of a handful.
 const CORE_INSTANCES: u32 = 100;
@@ -136,10 +139,10 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
     pool.total_component_instances(STORES)
         .total_core_instances(STORES * CORE_INSTANCES)
         .total_memories(STORES)
-        .total_tables(STORES * 4)
+        .total_tables(STORES * TABLES)
         .max_core_instances_per_component(CORE_INSTANCES)
         .max_memories_per_component(1)
-        .max_tables_per_component(20)
+        .max_tables_per_component(TABLES)
         .max_memory_size(MEMORY_CEILING)
         .table_elements(TABLE_CEILING)
         .max_component_instance_size(4 * 1024 * 1024)

@@ -69,7 +69,6 @@ pub(crate) struct Profile {
     pub(crate) isolation: Isolation,
     pub(crate) settings: BTreeMap<String, String>,
     pub(crate) meters: Vec<Meter>,
-    pub(crate) state: Arc<State>,
     pub(crate) wasi: bool,
     /// Log lines that were cut off, all polls together.
     pub(crate) log_cut: AtomicU64,
@@ -161,7 +160,7 @@ impl Guest {
     ///
     /// # Errors
     /// [`LoadError`] names the guest or the file and what would be right.
-    pub fn load(engine: &Engine, spec: Spec, state: Arc<State>) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, spec: Spec) -> Result<Self, LoadError> {
         let component = compile(engine, &spec.module)?;
         let demand = capability::demanded(&component);
         let guest = || spec.name.clone();
@@ -185,7 +184,6 @@ impl Guest {
             isolation: spec.isolation,
             settings: spec.settings,
             meters: Vec::new(),
-            state,
             wasi: demand.wasi,
             log_cut: AtomicU64::new(0),
         };
@@ -227,19 +225,14 @@ impl Guest {
         &self.profile.limits
     }
 
-    /// What it remembers between polls.
-    pub fn state(&self) -> &Arc<State> {
-        &self.profile.state
-    }
-
     /// Log lines that were cut off since it was loaded.
     pub fn log_lines_cut(&self) -> u64 {
         self.profile.log_cut.load(Ordering::Relaxed)
     }
 
-    /// Starts polling, for one cycle and on one thread.
-    pub fn session(&self) -> Session<'_> {
-        Session::new(self)
+    /// Starts polling, for one cycle and on one thread, with what the guest remembers in the source that polls.
+    pub fn session(&self, state: &Arc<State>) -> Session<'_> {
+        Session::new(self, Arc::clone(state))
     }
 }
 
@@ -251,7 +244,6 @@ impl Profile {
             isolation: self.isolation,
             settings: self.settings.clone(),
             meters: Vec::new(),
-            state: Arc::clone(&self.state),
             wasi: self.wasi,
             log_cut: AtomicU64::new(0),
         }
@@ -342,12 +334,13 @@ fn declared(meters: Vec<interfaces::types::Meter>, guest: &str) -> Result<Vec<Me
                 limits::NAME_BYTES
             )));
         }
-        if meter.unit.len() > limits::TEXT_BYTES
+        if meter.unit.len() > limits::NAME_BYTES
             || meter.description.len() > limits::TEXT_BYTES
             || meter.unit.contains(char::is_control)
         {
             return Err(fault(format!(
-                "{name:?} with a unit or description of more than {} bytes or with control characters",
+                "{name:?} with a unit of more than {} bytes or with control characters, or a description of more than {}",
+                limits::NAME_BYTES,
                 limits::TEXT_BYTES
             )));
         }

@@ -27,16 +27,17 @@ pub struct Limits {
     pub failures_per_cycle: u32,
 }
 
-/// A module file larger than this is not read: the largest known guest, a whole Python, has 18 MiB.
+/// A module file larger than this is not read: the largest known guest, a whole Python, has 18 MiB. It bounds what compiling takes,
+/// too: some ten seconds of a core and ten times the file's size in memory for such a guest.
 pub const MODULE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Meters that one guest may declare: all of Ceilometer's compute agent are 36.
 pub const METERS: usize = 256;
 
-/// Bytes of a meter's name, the length that Ceilometer's stores give it.
-pub const NAME_BYTES: usize = 255;
+/// Bytes of a meter's name, of its unit, and of a resource id: what Ceilometer's stores give them, and publishers check.
+pub const NAME_BYTES: usize = sample::bounds::MAX_TEXT;
 
-/// Bytes of a meter's unit and of a description.
+/// Bytes of a meter's description.
 pub const TEXT_BYTES: usize = 1024;
 
 /// Start-up and `meters()` run once per load and may take this many times the `cpu` of a poll: an interpreter starts slowly.

@@ -11,7 +11,7 @@ use crate::engine::TICK;
 use crate::failure::Failure;
 use crate::guest::Profile;
 use crate::limits::WALL_FACTOR;
-use crate::state::Entries;
+use crate::state::{Entries, State};
 use crate::wasi::ClosedWasi;
 
 /// The data of a guest's store.
@@ -19,10 +19,14 @@ pub(crate) struct Poll {
     pub(crate) profile: Arc<Profile>,
     /// The instance that is polled; none outside `poll`.
     pub(crate) instance: Option<Arc<Instance>>,
+    /// What the guest remembers in the source that polls.
+    pub(crate) state: Arc<State>,
     /// State entries of that instance, read at the first use; written back if the poll succeeds.
     pub(crate) entries: Option<Entries>,
     /// Bytes of log lines that are left.
     pub(crate) log_left: usize,
+    /// Whether lines were cut off, which is said once.
+    pub(crate) log_cut: bool,
     /// The limit that the guest ran into, where it was one of ours: wasmtime reports it as some trap.
     pub(crate) hit: Option<Failure>,
     pub(crate) wasi: Option<Box<ClosedWasi>>,
@@ -40,11 +44,13 @@ struct Allowance {
 }
 
 impl Poll {
-    pub(crate) fn new(profile: Arc<Profile>, cpu: Duration) -> Self {
+    pub(crate) fn new(profile: Arc<Profile>, state: Arc<State>, cpu: Duration) -> Self {
         let wasi = profile.wasi.then(|| Box::new(ClosedWasi::new(profile.limits.log_bytes)));
         Self {
             log_left: profile.limits.log_bytes,
+            log_cut: false,
             profile,
+            state,
             instance: None,
             entries: None,
             hit: None,
@@ -61,6 +67,7 @@ impl Poll {
         self.entries = None;
         self.hit = None;
         self.log_left = self.profile.limits.log_bytes;
+        self.log_cut = false;
         self.allowance = Allowance::new(cpu);
     }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Number, Value};
 use crate::contract::nephoscope::meter::types;
 use crate::failure::{Failure, Refusal};
 use crate::guest::Profile;
+use crate::limits::NAME_BYTES;
 
 /// A sample as a guest may report it; the agent adds what is the same for all samples of the poll.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,10 +45,17 @@ pub(crate) fn check(
     Ok((good, refused))
 }
 
+/// What a key of metadata costs beside its text, and each of the objects that its dots make.
+const LEVEL_BYTES: usize = 64;
+
 fn bytes(sample: &types::Sample) -> usize {
-    let metadata = sample.metadata.iter().map(|(key, value)| match value {
-        types::Value::Text(text) => key.len() + text.len(),
-        _ => key.len() + size_of::<f64>(),
+    let metadata = sample.metadata.iter().map(|(key, value)| {
+        let levels = key.bytes().filter(|byte| *byte == b'.').count() + 1;
+        let text = match value {
+            types::Value::Text(text) => text.len(),
+            _ => 0,
+        };
+        key.len() + text + levels * LEVEL_BYTES
     });
     sample.meter.len() + sample.resource_id.as_ref().map_or(0, String::len) + metadata.sum::<usize>()
 }
@@ -74,11 +82,14 @@ fn read(sample: types::Sample, profile: &Profile, instance: &Instance) -> Result
 /// Whether samples of this instance may carry this resource id.
 fn is_of(id: &str, instance: &Instance) -> bool {
     let identity = &instance.identity;
-    let clean = !id.chars().any(char::is_control);
+    let clean = id.len() <= NAME_BYTES && !id.chars().any(char::is_control);
     clean
         && (id.contains(&identity.uuid)
             || identity.vnics.iter().any(|vnic| vnic.filterref.as_deref() == Some(id)))
 }
+
+/// Names the instance to consumers that look there; a guest that could set it could report for another.
+const INSTANCE_ID: &str = "instance_id";
 
 /// Dotted keys become nested objects.
 fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refusal> {
@@ -99,6 +110,9 @@ fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refu
             types::Value::Flag(flag) => Value::Bool(flag),
             types::Value::Null => Value::Null,
         };
+        if key == INSTANCE_ID || key.starts_with(INSTANCE_ID) && key[INSTANCE_ID.len()..].starts_with('.') {
+            return Err(Refusal::Metadata(format!("{INSTANCE_ID} is the runtime's to say")));
+        }
         insert(&mut fields, &key, value)?;
     }
     Ok(fields)

@@ -7,7 +7,7 @@
 //! ```
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use inspector::Instance;
 use wasmtime::{Store, Trap};
@@ -20,10 +20,12 @@ use crate::guest::{Guest, Isolation, Profile};
 use crate::host;
 use crate::poll::{self, Poll};
 use crate::samples::{self, GuestSample, excerpt};
+use crate::state::State;
 
 /// One guest's polls of one cycle.
 pub struct Session<'a> {
     guest: &'a Guest,
+    state: Arc<State>,
     /// With [`Isolation::Cycle`]: the store of the polls so far, as long as none of them failed.
     live: Option<(Store<Poll>, Full)>,
     _ticking: Ticking,
@@ -48,8 +50,8 @@ pub enum Outcome {
 }
 
 impl<'a> Session<'a> {
-    pub(crate) fn new(guest: &'a Guest) -> Self {
-        Self { guest, live: None, _ticking: guest.engine.run() }
+    pub(crate) fn new(guest: &'a Guest, state: Arc<State>) -> Self {
+        Self { guest, state, live: None, _ticking: guest.engine.run() }
     }
 
     /// Polls one instance. Whatever the guest does, this returns within its limits.
@@ -63,27 +65,30 @@ impl<'a> Session<'a> {
                 (store, exports)
             }
             None => {
-                let mut store = store(&self.guest.engine, profile, cpu);
+                let mut store = store(&self.guest.engine, profile, &self.state, cpu);
                 match self.guest.component.instantiate(&mut store) {
                     Ok(exports) => {
                         store.data_mut().instance = Some(Arc::clone(instance));
                         (store, exports)
                     }
-                    Err(error) => return Outcome::Failed(failure(&error, &store)),
+                    Err(error) => {
+                        finish_output(&mut store);
+                        return Outcome::Failed(failure(&error, &store));
+                    }
                 }
             }
         };
         let returned = exports.nephoscope_meter_pollster().call_poll(&mut store);
-        finish_output(&store);
+        finish_output(&mut store);
         let outcome = match returned {
             Ok(Ok(samples)) => match samples::check(samples, profile, instance) {
                 Ok((samples, refused)) => {
                     if let Some(entries) = store.data_mut().entries.take() {
-                        profile.state.keep(&instance.identity.uuid, entries);
+                        self.state.keep(&instance.identity.uuid, entries);
                     }
                     Outcome::Samples { samples, refused }
                 }
-                Err(failure) => Outcome::Failed(failure),
+                Err(failure) => return Outcome::Failed(failure),
             },
             Ok(Err(error)) => outcome_of(error),
             Err(error) => return Outcome::Failed(failure(&error, &store)),
@@ -104,16 +109,17 @@ pub(crate) fn ask_meters(
     profile: &Arc<Profile>,
 ) -> Result<Vec<types::Meter>, Failure> {
     let _ticking = engine.run();
-    let mut store = store(engine, profile, profile.load_cpu());
+    let mut store = store(engine, profile, &Arc::default(), profile.load_cpu());
     let meters = component
         .instantiate(&mut store)
         .and_then(|exports| exports.nephoscope_meter_pollster().call_meters(&mut store));
-    finish_output(&store);
+    finish_output(&mut store);
     meters.map_err(|error| failure(&error, &store))
 }
 
-fn store(engine: &Engine, profile: &Arc<Profile>, cpu: std::time::Duration) -> Store<Poll> {
-    let mut store = Store::new(engine.wasmtime(), Poll::new(Arc::clone(profile), cpu));
+fn store(engine: &Engine, profile: &Arc<Profile>, state: &Arc<State>, cpu: Duration) -> Store<Poll> {
+    let poll = Poll::new(Arc::clone(profile), Arc::clone(state), cpu);
+    let mut store = Store::new(engine.wasmtime(), poll);
     store.limiter(|poll| poll);
     store.set_hostcall_fuel(profile.limits.host_bytes);
     store.epoch_deadline_callback(poll::epoch_deadline);
@@ -153,17 +159,9 @@ fn failure(error: &wasmtime::Error, store: &Store<Poll>) -> Failure {
 }
 
 /// Hands what a guest wrote on stdout and stderr to the log.
-fn finish_output(store: &Store<Poll>) {
-    let poll = store.data();
+fn finish_output(store: &mut Store<Poll>) {
+    let poll = store.data_mut();
     let Some(wasi) = &poll.wasi else { return };
     let (output, cut) = wasi.take_output();
-    let guest = &poll.profile.name;
-    for line in output.lines().filter(|line| !line.trim().is_empty()) {
-        let line = host::log::printable(line);
-        tracing::info!(target: "guest", guest, "{line}");
-    }
-    if cut {
-        tracing::warn!(target: "guest", guest, "output cut off: it is longer than limits.log_bytes");
-        poll.profile.log_cut.fetch_add(1, Ordering::Relaxed);
-    }
+    poll.log_output(&output, cut);
 }

@@ -1,15 +1,50 @@
 //! What a guest remembers between polls: a few bytes for each instance, under a quota.
 //!
 //! A poll works on the stored entries and its own pending writes; they are kept only if the poll succeeds, so that a
-//! trap half-way through leaves the last good state. Entries belong to the guest's name, not to the module: they survive a swap.
+//! trap half-way through leaves the last good state. Each source that polls a guest has a [`State`] of its own, for deltas are
+//! deltas between the polls of one source; it is not the module's, so it survives a swap.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Keys and values of one instance.
-pub(crate) type Entries = BTreeMap<String, Vec<u8>>;
+/// What an entry costs beside its key and value: a map of small entries takes many times their bytes.
+const ENTRY_BYTES: usize = 128;
 
-/// The memory of one guest, by instance UUID.
+/// Keys and values of one instance.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Entries {
+    values: BTreeMap<String, Vec<u8>>,
+    bytes: usize,
+}
+
+impl Entries {
+    pub(crate) fn get(&self, key: &str) -> Option<&Vec<u8>> {
+        self.values.get(key)
+    }
+
+    /// Sets a key unless that passes the quota; an empty value removes the key.
+    pub(crate) fn set(&mut self, key: String, value: Vec<u8>, quota: usize) -> bool {
+        let before = self.values.get(&key).map_or(0, |old| cost(&key, old));
+        if value.is_empty() {
+            self.values.remove(&key);
+            self.bytes -= before;
+            return true;
+        }
+        let after = self.bytes - before + cost(&key, &value);
+        if after > quota {
+            return false;
+        }
+        self.bytes = after;
+        self.values.insert(key, value);
+        true
+    }
+}
+
+fn cost(key: &str, value: &[u8]) -> usize {
+    ENTRY_BYTES + key.len() + value.len()
+}
+
+/// What a guest remembers in one source, by instance UUID.
 #[derive(Debug, Default)]
 pub struct State {
     by_instance: Mutex<HashMap<String, Entries>>,
@@ -21,9 +56,9 @@ impl State {
         self.lock().retain(|uuid, _| instances.contains(uuid.as_str()));
     }
 
-    /// Bytes that are held, keys and values.
+    /// Bytes that are held: keys, values, and 128 for each entry.
     pub fn bytes(&self) -> usize {
-        self.lock().values().map(size).sum()
+        self.lock().values().map(|entries| entries.bytes).sum()
     }
 
     pub(crate) fn of(&self, uuid: &str) -> Entries {
@@ -32,7 +67,7 @@ impl State {
 
     pub(crate) fn keep(&self, uuid: &str, entries: Entries) {
         let mut all = self.lock();
-        if entries.is_empty() {
+        if entries.values.is_empty() {
             all.remove(uuid);
         } else {
             all.insert(uuid.to_owned(), entries);
@@ -45,47 +80,40 @@ impl State {
     }
 }
 
-pub(crate) fn size(entries: &Entries) -> usize {
-    entries.iter().map(|(key, value)| key.len() + value.len()).sum()
-}
-
-/// Sets a key unless that passes the quota; an empty value removes the key.
-pub(crate) fn set(entries: &mut Entries, key: String, value: Vec<u8>, quota: usize) -> bool {
-    if value.is_empty() {
-        entries.remove(&key);
-        return true;
-    }
-    let before = entries.get(&key).map_or(0, |old| key.len() + old.len());
-    if size(entries) - before + key.len() + value.len() > quota {
-        return false;
-    }
-    entries.insert(key, value);
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_set_beyond_the_quota_changes_nothing() {
-        let mut entries = Entries::new();
-        assert!(set(&mut entries, "a".into(), vec![1; 9], 10));
-        assert!(!set(&mut entries, "b".into(), vec![1], 10));
-        assert!(!set(&mut entries, "a".into(), vec![1; 10], 10));
-        assert_eq!(entries, Entries::from([("a".into(), vec![1; 9])]));
-        assert!(set(&mut entries, "a".into(), vec![2; 8], 10), "the old value makes room for the new");
-        assert!(set(&mut entries, "a".into(), vec![], 10));
-        assert!(entries.is_empty());
+        let quota = ENTRY_BYTES + 10;
+        let mut entries = Entries::default();
+        assert!(entries.set("a".into(), vec![1; 9], quota));
+        assert!(!entries.set("b".into(), vec![1], quota));
+        assert!(!entries.set("a".into(), vec![1; 10], quota));
+        assert_eq!(entries.get("a"), Some(&vec![1; 9]));
+        assert!(entries.set("a".into(), vec![2; 8], quota), "the old value makes room for the new");
+        assert!(entries.set("a".into(), vec![], quota));
+        assert_eq!(entries, Entries::default());
+    }
+
+    #[test]
+    fn many_small_entries_are_not_cheap() {
+        let mut entries = Entries::default();
+        let fit = (0..10_000).take_while(|n| entries.set(n.to_string(), vec![0], 64 * 1024)).count();
+        assert!(fit < 64 * 1024 / ENTRY_BYTES, "{fit}");
     }
 
     #[test]
     fn state_of_instances_that_are_gone_is_dropped() {
         let state = State::default();
-        state.keep("one", Entries::from([("k".into(), vec![1, 2])]));
-        state.keep("two", Entries::from([("k".into(), vec![3])]));
+        for uuid in ["one", "two"] {
+            let mut entries = Entries::default();
+            assert!(entries.set("k".into(), vec![1, 2], 1_000));
+            state.keep(uuid, entries);
+        }
         state.retain(&HashSet::from(["two"]));
-        assert_eq!(state.bytes(), 2);
-        assert!(state.of("one").is_empty());
+        assert_eq!(state.bytes(), ENTRY_BYTES + 3);
+        assert!(state.of("one").get("k").is_none());
     }
 }

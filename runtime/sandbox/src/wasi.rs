@@ -19,6 +19,9 @@ const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock@0.2.12";
 /// Random bytes that one call gives.
 const RANDOM_BYTES: u64 = 4096;
 
+/// Streams and other resources that a guest may hold: a language's runtime holds a handful.
+const RESOURCES: usize = 1024;
+
 /// The WASI of one store.
 pub(crate) struct ClosedWasi {
     context: WasiCtx,
@@ -37,7 +40,9 @@ impl ClosedWasi {
             .allow_ip_name_lookup(false)
             .max_random_size(RANDOM_BYTES)
             .build();
-        Self { context, table: ResourceTable::new(), output }
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(RESOURCES);
+        Self { context, table, output }
     }
 
     /// Takes what the guest has written on stdout and stderr since the last time, and whether some of it was cut off.

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
+use nephoscope_sandbox::state::State;
 use nephoscope_sandbox::{Capability, Engine, LoadError, Outcome, Skip};
 use sample::Volume;
 use support::{UUID, instance, load};
@@ -27,7 +28,7 @@ fn outcome_of_reading(interface: &str, capability: Capability, error_at: u32) ->
     let guest =
         load(&engine, &Wat { imports: &imports, poll: &poll, ..Wat::default() }.component(), &[capability])
             .unwrap();
-    guest.session().poll(&instance())
+    guest.session(&Arc::default()).poll(&instance())
 }
 
 #[test]
@@ -54,7 +55,7 @@ fn a_reading_is_the_instances_own() {
     };
     let guest = load(&engine, &wat.component(), &[Capability::Memory]).unwrap();
     assert_eq!(guest.groups().len(), 1);
-    match guest.session().poll(&instance()) {
+    match guest.session(&Arc::default()).poll(&instance()) {
         Outcome::Samples { samples, refused } => {
             assert_eq!(refused, []);
             assert_eq!(samples[0].volume, Volume::Count(512 * 1024 * 1024));
@@ -88,18 +89,21 @@ fn remembering(trap: &str) -> Vec<u8> {
 fn state_lasts_from_poll_to_poll_and_a_failed_poll_leaves_it() {
     let engine = Engine::new().unwrap();
     let guest = load(&engine, &remembering(""), &[Capability::State]).unwrap();
-    let mut session = guest.session();
+    let state = Arc::new(State::default());
+    let polled = |state: &Arc<State>| match guest.session(state).poll(&instance()) {
+        Outcome::Samples { samples, .. } => samples[0].volume,
+        other => panic!("{other:?}"),
+    };
     for expected in 0..3 {
-        match session.poll(&instance()) {
-            Outcome::Samples { samples, .. } => assert_eq!(samples[0].volume, Volume::Count(expected)),
-            other => panic!("{other:?}"),
-        }
+        assert_eq!(polled(&state), Volume::Count(expected));
     }
-    assert_eq!(guest.state().bytes(), "m".len() + 3);
+    assert_eq!(polled(&Arc::default()), Volume::Count(0), "another source has a state of its own");
+    let held = state.bytes();
 
     let trapping = load(&engine, &remembering("unreachable"), &[Capability::State]).unwrap();
-    assert!(matches!(trapping.session().poll(&instance()), Outcome::Failed(_)));
-    assert_eq!(trapping.state().bytes(), 0);
+    assert!(matches!(trapping.session(&state).poll(&instance()), Outcome::Failed(_)));
+    assert_eq!(state.bytes(), held);
+    assert_eq!(polled(&state), Volume::Count(3));
 }
 
 #[test]
@@ -157,7 +161,7 @@ fn one_guest_polls_on_many_threads() {
             let instance = Arc::clone(&instance);
             let guest = &guest;
             threads.spawn(move || {
-                let mut session = guest.session();
+                let mut session = guest.session(&Arc::default());
                 assert!((0..500).all(|_| matches!(session.poll(&instance), Outcome::Samples { .. })));
             });
         }

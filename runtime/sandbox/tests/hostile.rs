@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant as Clock};
 
 use nephoscope_sandbox::{Capability, Engine, Failure, Isolation, Limits, LoadError, Outcome, Refusal};
@@ -13,12 +14,12 @@ fn failure_of(wat: Wat<'_>, grants: &[Capability]) -> Failure {
     let engine = Engine::new().unwrap();
     let guest = load(&engine, &wat.component(), grants).unwrap();
     let neighbour = load(&engine, &Wat::default().component(), &[]).unwrap();
-    let failure = match guest.session().poll(&instance()) {
+    let failure = match guest.session(&Arc::default()).poll(&instance()) {
         Outcome::Failed(failure) => failure,
         other => panic!("{other:?}"),
     };
     assert!(
-        matches!(neighbour.session().poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
+        matches!(neighbour.session(&Arc::default()).poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
     );
     failure
 }
@@ -26,7 +27,7 @@ fn failure_of(wat: Wat<'_>, grants: &[Capability]) -> Failure {
 fn refusal_of(wat: Wat<'_>) -> Refusal {
     let engine = Engine::new().unwrap();
     let guest = load(&engine, &wat.component(), &[]).unwrap();
-    match guest.session().poll(&instance()) {
+    match guest.session(&Arc::default()).poll(&instance()) {
         Outcome::Samples { samples, mut refused } => {
             assert!(samples.is_empty(), "{samples:?}");
             refused.pop().unwrap()
@@ -72,7 +73,7 @@ fn a_guest_that_can_do_with_less_memory_goes_on() {
     let ask = format!("(drop (memory.grow (i32.const 1000))) {GOOD}");
     let guest = load(&engine, &Wat { poll: &ask, ..Wat::default() }.component(), &[]).unwrap();
     assert!(
-        matches!(guest.session().poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
+        matches!(guest.session(&Arc::default()).poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
     );
 }
 
@@ -114,7 +115,7 @@ fn more_samples_than_allowed_are_refused_whole() {
     let wat = Wat { poll: "(call $ok (i32.const 1024) (i32.const 11))", ..Wat::default() };
     let limits = Limits { samples: 10, ..tight() };
     let guest = load_with(&engine, &wat.component(), &[], limits, Isolation::Poll).unwrap();
-    assert_eq!(guest.session().poll(&instance()), Outcome::Failed(Failure::Samples));
+    assert_eq!(guest.session(&Arc::default()).poll(&instance()), Outcome::Failed(Failure::Samples));
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn samples_with_long_texts_end_at_the_byte_limit() {
     let guest =
         load_with(&engine, &Wat { poll: &poll, ..Wat::default() }.component(), &[], limits, Isolation::Poll)
             .unwrap();
-    assert_eq!(guest.session().poll(&instance()), Outcome::Failed(Failure::SampleBytes));
+    assert_eq!(guest.session(&Arc::default()).poll(&instance()), Outcome::Failed(Failure::SampleBytes));
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn a_flood_of_log_lines_is_cut_off_and_counted() {
     };
     let guest = load(&engine, &wat.component(), &[Capability::Log]).unwrap();
     assert!(
-        matches!(guest.session().poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
+        matches!(guest.session(&Arc::default()).poll(&instance()), Outcome::Samples { samples, .. } if samples.len() == 1)
     );
     let fit = tight().log_bytes as u64 / 33;
     assert_eq!(guest.log_lines_cut(), 1000 - fit);
@@ -237,12 +238,12 @@ fn after_a_trap_the_next_poll_of_a_cycle_starts_afresh() {
     };
     let bytes = wat.component();
     let guest = load_with(&engine, &bytes, &[], tight(), Isolation::Cycle).unwrap();
-    let mut session = guest.session();
+    let mut session = guest.session(&Arc::default());
     let outcomes: Vec<bool> =
         (0..4).map(|_| matches!(session.poll(&instance()), Outcome::Samples { .. })).collect();
     assert_eq!(outcomes, [true, false, true, false], "a store lives on until it traps");
     let guest = load(&engine, &bytes, &[]).unwrap();
-    let mut session = guest.session();
+    let mut session = guest.session(&Arc::default());
     assert!(
         (0..4).all(|_| matches!(session.poll(&instance()), Outcome::Samples { .. })),
         "fresh for each poll"
@@ -254,7 +255,7 @@ fn ten_thousand_hostile_polls_leave_no_store_behind() {
     let engine = Engine::new().unwrap();
     let wat = Wat { poll: "(drop (memory.grow (i32.const 20))) unreachable", ..Wat::default() };
     let guest = load(&engine, &wat.component(), &[]).unwrap();
-    let mut session = guest.session();
+    let mut session = guest.session(&Arc::default());
     // The pool has a hundred slots: one that leaked would show as a failure to instantiate.
     for _ in 0..10_000 {
         assert!(

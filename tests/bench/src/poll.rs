@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use inspector::snapshot::Memory;
 use inspector::{Identity, Instance, Missing, Power};
-use sandbox::state::State;
 use sandbox::{Capability, Engine, Guest, Isolation, Limits, Outcome, Spec};
 use wat_guests::Wat;
 
@@ -86,14 +85,14 @@ fn host_call(engine: &Engine, capability: Capability, import: &str, call: &str) 
         let module = folder.path().join("calls.wasm");
         std::fs::write(&module, wat.component())?;
         let spec = Spec { grants: BTreeSet::from([capability]), ..spec(&module, Isolation::Cycle) };
-        Ok(median(&Guest::load(engine, spec, Arc::new(State::default()))?, POLLS / 100))
+        Ok(median(&Guest::load(engine, spec)?, POLLS / 100))
     };
     let each = time(CALLS)?.saturating_sub(time(0)?) / CALLS;
     Ok(format!("{} ns", each.as_nanos()))
 }
 
 fn guest(engine: &Engine, module: &Path, isolation: Isolation) -> Result<Guest> {
-    Ok(Guest::load(engine, spec(module, isolation), Arc::new(State::default()))?)
+    Ok(Guest::load(engine, spec(module, isolation))?)
 }
 
 fn spec(module: &Path, isolation: Isolation) -> Spec {
@@ -112,7 +111,7 @@ fn median(guest: &Guest, polls: u32) -> Duration {
     let instance = instance();
     let mut runs: Vec<Duration> = (0..RUNS)
         .map(|_| {
-            let mut session = guest.session();
+            let mut session = guest.session(&Arc::default());
             let started = Instant::now();
             for _ in 0..polls {
                 let outcome = session.poll(&instance);

@@ -24,7 +24,7 @@ pub struct Report {
     pub inspected: Duration,
     /// Time that all of it took.
     pub took: Duration,
-    counts: BTreeMap<(What, String, &'static str), u64>,
+    counts: BTreeMap<(String, What, &'static str), u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl Report {
     }
 
     fn count(&mut self, what: What, guest: &str, label: &'static str, by: u64) -> u64 {
-        let count = self.counts.entry((what, guest.to_owned(), label)).or_default();
+        let count = self.counts.entry((guest.to_owned(), what, label)).or_default();
         *count += by;
         *count
     }
@@ -82,7 +82,7 @@ impl Report {
     }
 
     fn sum(&self, what: What) -> u64 {
-        self.counts.iter().filter(|((counted, ..), _)| *counted == what).map(|(_, count)| count).sum()
+        self.counts.iter().filter(|((_, counted, _), _)| *counted == what).map(|(_, count)| count).sum()
     }
 }
 
@@ -90,7 +90,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before: Option<&str> = None;
-        for ((what, guest, label), count) in &self.counts {
+        for ((guest, what, label), count) in &self.counts {
             let word = match what {
                 What::Failed => "failed ",
                 What::Refused => "refused ",
@@ -105,8 +105,10 @@ impl fmt::Display for Report {
             write!(f, "{word}{label} {count}")?;
             before = Some(guest);
         }
-        if self.left_out > 0 {
-            write!(f, "{}{} polls left out", if before.is_some() { "; " } else { "" }, self.left_out)?;
+        let totals = [("polls left out", self.left_out), ("threads ended in a panic", self.broken_threads)];
+        for (what, count) in totals.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "{}{count} {what}", if before.is_some() { "; " } else { "" })?;
+            before = Some("");
         }
         Ok(())
     }

@@ -10,19 +10,9 @@ const LINE_COST: usize = 32;
 
 impl Host for Poll {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
-        let cost = message.len() + LINE_COST;
-        if cost > self.log_left {
-            if self.log_left > 0 {
-                tracing::warn!(target: "guest", guest = self.profile.name, "log cut off: limits.log_bytes is used up in this poll");
-            }
-            self.log_left = 0;
-            self.profile.log_cut.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
-        }
-        self.log_left -= cost;
+        let Some(line) = self.admit(&message) else { return Ok(()) };
         let guest = &self.profile.name;
-        let instance = self.instance.as_ref().map(|instance| instance.identity.uuid.as_str());
-        let line = printable(&message);
+        let instance = self.polled();
         match level {
             Level::Trace => tracing::trace!(target: "guest", guest, instance, "{line}"),
             Level::Debug => tracing::debug!(target: "guest", guest, instance, "{line}"),
@@ -31,6 +21,50 @@ impl Host for Poll {
             Level::Error => tracing::error!(target: "guest", guest, instance, "{line}"),
         }
         Ok(())
+    }
+}
+
+impl Poll {
+    /// Logs what a guest wrote on stdout and stderr; `cut` says that some of it is gone already.
+    pub(crate) fn log_output(&mut self, output: &str, cut: bool) {
+        for line in output.lines().filter(|line| !line.trim().is_empty()) {
+            let Some(line) = self.admit(line) else { continue };
+            tracing::info!(target: "guest", guest = self.profile.name, instance = self.polled(), "{line}");
+        }
+        if cut {
+            self.cut();
+        }
+    }
+
+    /// The line as it may be logged, if there is room for it.
+    fn admit(&mut self, line: &str) -> Option<String> {
+        match self.log_left.checked_sub(line.len() + LINE_COST) {
+            Some(left) if !self.log_cut => {
+                self.log_left = left;
+                Some(printable(line))
+            }
+            _ => {
+                self.cut();
+                None
+            }
+        }
+    }
+
+    fn cut(&mut self) {
+        if !self.log_cut {
+            tracing::warn!(
+                target: "guest",
+                guest = self.profile.name,
+                instance = self.polled(),
+                "log cut off: limits.log_bytes is used up in this poll"
+            );
+        }
+        self.log_cut = true;
+        self.profile.log_cut.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn polled(&self) -> Option<&str> {
+        self.instance.as_ref().map(|instance| instance.identity.uuid.as_str())
     }
 }
 

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use crate::contract::nephoscope::meter::state::Host;
 use crate::poll::Poll;
-use crate::state::{self, Entries};
+use crate::state::Entries;
 
 impl Poll {
     /// The entries of the polled instance: read once, then worked on.
     fn entries(&mut self) -> wasmtime::Result<&mut Entries> {
         let instance = Arc::clone(self.instance()?);
-        let stored = &self.profile.state;
+        let stored = &self.state;
         Ok(self.entries.get_or_insert_with(|| stored.of(&instance.identity.uuid)))
     }
 }
@@ -22,6 +22,6 @@ impl Host for Poll {
 
     fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<bool> {
         let quota = self.profile.limits.state_bytes;
-        Ok(state::set(self.entries()?, key, value, quota))
+        Ok(self.entries()?.set(key, value, quota))
     }
 }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use inspector::identity::VnicDevice;
 use inspector::snapshot::Memory;
 use inspector::{Identity, Instance, Missing, Power};
-use nephoscope_sandbox::state::State;
 use nephoscope_sandbox::{Capability, Engine, Guest, Isolation, Limits, LoadError, Spec};
 
 pub const UUID: &str = "4e1c9c6e-5a1f-4c63-8d53-0d2f4a9f6f01";
@@ -48,7 +47,7 @@ pub fn load_with(
         settings: BTreeMap::from([("colour".into(), "blue".into())]),
         isolation,
     };
-    let guest = Guest::load(engine, spec, Arc::new(State::default()));
+    let guest = Guest::load(engine, spec);
     fs::remove_file(module).unwrap();
     guest
 }
