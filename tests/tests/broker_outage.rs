@@ -114,6 +114,6 @@ fn a_second_signal_does_not_wait_for_a_broker_that_is_away() -> Result<()> {
     agent.until_logged(&["polled"])?;
     signal(agent.pid(), Signal::TERM);
     agent.until_logged(&["stopping"])?;
-    agent.stop()?.expect(130)?;
+    agent.stop()?.expect(143)?;
     Ok(())
 }

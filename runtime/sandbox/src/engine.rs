@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 use crate::limits::{MEMORY_CEILING, STACK_BYTES, TABLE_CEILING};
 
@@ -20,11 +20,13 @@ const TABLES: u32 = 20;
 /// Core modules in one component: a whole Python is made of some eighty, everything else of a handful.
 const CORE_INSTANCES: u32 = 100;
 
-/// Memory of a slot that is kept for the next poll instead of being returned to the kernel: with `PAGEMAP_SCAN` only the pages that
-/// were written are reset, so keeping more costs nothing.
-const KEEP_SCANNED: usize = 2 * 1024 * 1024;
-/// The same without that ioctl (kernels before 6.7): all of it is cleared each time, so it is as small as a lean guest.
-const KEEP_CLEARED: usize = 128 * 1024;
+/// Memory of a slot that is kept for the next poll, and cleared for it, instead of being returned to the kernel: what a lean guest
+/// has. More would be cleared in vain for each poll of a guest with a large stack; and the kernel's `PAGEMAP_SCAN`, which finds the
+/// pages that were written, costs more than clearing this little.
+const KEEP_MEMORY: usize = 128 * 1024;
+
+/// The same of its tables.
+const KEEP_TABLES: usize = 64 * 1024;
 
 /// The engine that all guests share. Cheap to clone.
 #[derive(Clone)]
@@ -133,8 +135,6 @@ fn tick(engine: &wasmtime::EngineWeak, activity: &Activity) {
 }
 
 fn pooled() -> wasmtime::Result<wasmtime::Engine> {
-    let scans = PoolingAllocationConfig::is_pagemap_scan_available();
-    let keep = if scans { KEEP_SCANNED } else { KEEP_CLEARED };
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(STORES)
         .total_core_instances(STORES * CORE_INSTANCES)
@@ -147,9 +147,8 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .table_elements(TABLE_CEILING)
         .max_component_instance_size(4 * 1024 * 1024)
         .max_core_instance_size(4 * 1024 * 1024)
-        .linear_memory_keep_resident(keep)
-        .table_keep_resident(keep / 2)
-        .pagemap_scan(Enabled::Auto);
+        .linear_memory_keep_resident(KEEP_MEMORY)
+        .table_keep_resident(KEEP_TABLES);
     let mut config = Config::new();
     config
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))

@@ -10,7 +10,7 @@ pub struct Limits {
     pub memory: usize,
     /// Elements of all tables together; interpreters have some 20,000 functions.
     pub table: usize,
-    /// Time that the polling thread may spend computing. A poll takes microseconds, in Python a millisecond or two.
+    /// Time that the polling thread may spend computing; up to a quarter more before it is noticed. A poll takes microseconds, in Python a millisecond or two.
     pub cpu: Duration,
     /// Samples that one poll may return. The largest honest poll has a few for each of an instance's disks.
     pub samples: usize,

@@ -35,12 +35,13 @@ pub(crate) struct Poll {
     allowance: Allowance,
 }
 
-/// Time to compute.
+/// Time to compute. The clocks are first looked at when a quarter of it has passed, so that the polls of honest guests, which take
+/// microseconds, do not pay for them: a guest has its limit, and up to a quarter more.
 #[derive(Clone, Copy)]
 struct Allowance {
     cpu: Duration,
-    started: Clock,
-    cpu_started: Duration,
+    /// The wall clock and the thread's computing time at that first look.
+    first_look: Option<(Clock, Duration)>,
 }
 
 impl Poll {
@@ -87,13 +88,17 @@ impl Poll {
 }
 
 impl Allowance {
-    fn new(cpu: Duration) -> Self {
-        Self { cpu, started: Clock::now(), cpu_started: thread_cpu() }
+    const fn new(cpu: Duration) -> Self {
+        Self { cpu, first_look: None }
     }
 }
 
 /// Epochs until the first look at the clocks.
-pub(crate) fn ticks(time: Duration) -> u64 {
+pub(crate) fn first_look(cpu: Duration) -> u64 {
+    ticks(cpu / 4)
+}
+
+fn ticks(time: Duration) -> u64 {
     let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
     u64::try_from(ticks).unwrap_or(u64::MAX / 2).max(1)
 }
@@ -102,8 +107,10 @@ pub(crate) fn ticks(time: Duration) -> u64 {
 /// given the thread's time to others.
 pub(crate) fn epoch_deadline(mut store: StoreContextMut<'_, Poll>) -> wasmtime::Result<UpdateDeadline> {
     let poll = store.data_mut();
-    let Allowance { cpu, started, cpu_started } = poll.allowance;
-    let used = thread_cpu().saturating_sub(cpu_started);
+    let Allowance { cpu, first_look } = &mut poll.allowance;
+    let cpu = *cpu;
+    let (started, cpu_then) = *first_look.get_or_insert_with(|| (Clock::now(), thread_cpu()));
+    let used = thread_cpu().saturating_sub(cpu_then);
     if used >= cpu || started.elapsed() >= cpu * WALL_FACTOR {
         poll.hit = Some(Failure::CpuTime);
         return Ok(UpdateDeadline::Interrupt);

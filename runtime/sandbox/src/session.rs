@@ -61,7 +61,7 @@ impl<'a> Session<'a> {
         let (mut store, exports) = match self.live.take() {
             Some((mut store, exports)) => {
                 store.data_mut().begin(instance, cpu);
-                store.set_epoch_deadline(poll::ticks(cpu));
+                store.set_epoch_deadline(poll::first_look(cpu));
                 (store, exports)
             }
             None => {
@@ -123,7 +123,7 @@ fn store(engine: &Engine, profile: &Arc<Profile>, state: &Arc<State>, cpu: Durat
     store.limiter(|poll| poll);
     store.set_hostcall_fuel(profile.limits.host_bytes);
     store.epoch_deadline_callback(poll::epoch_deadline);
-    store.set_epoch_deadline(poll::ticks(cpu));
+    store.set_epoch_deadline(poll::first_look(cpu));
     store
 }
 

@@ -13,7 +13,7 @@ use talc::source::Source;
 use talc::wasm::WasmBinning;
 
 /// Enough for the samples of an instance with dozens of disks.
-const ARENA_BYTES: usize = 48 * 1024;
+const ARENA_BYTES: usize = 40 * 1024;
 const PAGE_BYTES: usize = 64 * 1024;
 /// What an allocation may need beside itself: alignment and the allocator's own words.
 const MARGIN_BYTES: usize = 1024;
