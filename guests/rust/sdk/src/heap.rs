@@ -21,7 +21,8 @@ const MARGIN_BYTES: usize = 1024;
 static mut ARENA: [MaybeUninit<u8>; ARENA_BYTES] = [MaybeUninit::uninit(); ARENA_BYTES];
 
 #[global_allocator]
-static HEAP: TalcSyncCell<ArenaThenGrow, WasmBinning> = TalcSyncCell::new_wasm(ArenaThenGrow { claimed: false });
+static HEAP: TalcSyncCell<ArenaThenGrow, WasmBinning> =
+    TalcSyncCell::new_wasm(ArenaThenGrow { claimed: false });
 
 #[derive(Debug)]
 struct ArenaThenGrow {
