@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
+use wit_parser::{Resolve, UnresolvedPackageGroup};
 
 use crate::{GOOD, SAMPLE, data};
 
@@ -58,10 +58,22 @@ impl Wat<'_> {
     /// # Panics
     /// Where a part is no WebAssembly text: a fault of the test.
     pub fn component(&self) -> Vec<u8> {
+        encode(&self.text())
+    }
+
+    /// The component, which may import the parts of WASI in `wasi.wit` as well.
+    ///
+    /// # Panics
+    /// As [`Self::component`].
+    pub fn component_with_wasi(&self) -> Vec<u8> {
+        encode_in(&self.text(), "wasi")
+    }
+
+    fn text(&self) -> String {
         let Self { imports, items, meter, meters, poll } = self;
         let texts = data(0, meter.name.as_bytes()) + &data(128, meter.unit.as_bytes());
         let (kind, name, unit) = (meter.kind as u32, meter.name.len(), meter.unit.len());
-        let text = format!(
+        format!(
             r#"(module
               {imports}
               (memory (export "memory") 2)
@@ -101,8 +113,7 @@ impl Wat<'_> {
                 (i32.store (i32.const 1060) (i32.const 0))
                 (i32.store (i32.const 1064) (i32.const 0))
                 {poll}))"#
-        );
-        encode(&text)
+        )
     }
 }
 
@@ -111,11 +122,25 @@ impl Wat<'_> {
 /// # Panics
 /// Where it is no WebAssembly text, or does not fit the contract's world `full`.
 pub fn encode(text: &str) -> Vec<u8> {
+    encode_in(text, "full")
+}
+
+/// The parts of WASI that tests use, and the world `wasi` that has them beside the contract's `full`.
+const WASI: &str = include_str!("wasi.wit");
+
+fn encode_in(text: &str, world: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit/v0.1.0");
-    let (package, _) = resolve.push_dir(&wit).unwrap_or_else(|error| panic!("{error:#}"));
-    let world = resolve.select_world(&[package], Some("full")).unwrap_or_else(|error| panic!("{error:#}"));
+    let (contract, _) = resolve.push_dir(&wit).unwrap_or_else(|error| panic!("{error:#}"));
+    let package = if world == "full" {
+        contract
+    } else {
+        let group =
+            UnresolvedPackageGroup::parse("wasi.wit", WASI).unwrap_or_else(|(_, error)| panic!("{error:?}"));
+        resolve.push_group(group).unwrap_or_else(|error| panic!("{error:?}"))
+    };
+    let world = resolve.select_world(&[package], Some(world)).unwrap_or_else(|error| panic!("{error:#}"));
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .and_then(|()| ComponentEncoder::default().validate(true).module(&module)?.encode())
         .unwrap_or_else(|error| panic!("{error:#}"))

@@ -1,0 +1,117 @@
+//! What one cycle makes of guests that behave badly without breaking a limit.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nephoscope_agent::Plan;
+use nephoscope_agent::cycle::{Host, Report};
+use nephoscope_agent::outlets::Outlets;
+use serde_json::{Value, json};
+use wat_guests::{GOOD, Meter, Wat};
+
+const INSTANCES: usize = 12;
+
+/// A host of libvirt's test driver with these guests; samples go to a file in the folder.
+fn host(folder: &Path, guests: &[(&str, Wat<'_>, Value)], sources: Value) -> Host {
+    let node = folder.join("node.xml");
+    std::fs::write(&node, lab::node_file(&lab::instances(INSTANCES))).unwrap();
+    let guests: Vec<Value> = guests
+        .iter()
+        .map(|(name, wat, more)| {
+            std::fs::write(folder.join(format!("{name}.wasm")), wat.component()).unwrap();
+            let mut guest = json!({ "name": name, "module": format!("{name}.wasm"), "grants": [] });
+            guest.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            guest
+        })
+        .collect();
+    let pipeline = json!({
+        "libvirt": { "uri": format!("test://{}", node.display()) },
+        "guests": guests,
+        "sources": sources,
+        "sinks": [{ "name": "file", "publishers": [format!("file://{}/samples.json?json", folder.display())] }],
+    });
+    let file = folder.join("pipeline.yaml");
+    // JSON is YAML.
+    std::fs::write(&file, pipeline.to_string()).unwrap();
+    let plan = Plan::make(config::load_pipeline(&file).unwrap()).unwrap().value;
+    let config::Inspector::Libvirt(settings) = &plan.pipeline.inspector else { panic!("not libvirt") };
+    let inspector = inspector::Inspector::libvirt(settings.clone());
+    let outlets = Outlets::start(&plan.pipeline).unwrap();
+    Host::new(plan, inspector, outlets)
+}
+
+fn cycle(host: &Host, source: usize) -> Report {
+    host.cycle(&host.plan().sources[source]).unwrap()
+}
+
+async fn taken(host: Host, folder: &Path, meter: &str) -> Vec<Value> {
+    assert_eq!(host.into_outlets().close(Duration::from_secs(30)).await, 0);
+    let text = std::fs::read_to_string(folder.join("samples.json")).unwrap();
+    let samples = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    samples.filter(|sample| sample["counter_name"] == meter).collect()
+}
+
+const fn meter(name: &str) -> Meter<'_> {
+    Meter { name, kind: wat_guests::Kind::Gauge, unit: "" }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_guest_that_stays_below_its_limits_cannot_take_the_time_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    // Some hundred milliseconds of computing for each instance, which its limit allows: more than a second for all of them.
+    let spin = format!(
+        "(block $done (loop $again
+           (br_if $done (i64.ge_u (global.get $n) (i64.const 300000000)))
+           (global.set $n (i64.add (global.get $n) (i64.const 1)))
+           (br $again))) {GOOD}"
+    );
+    let slow = Wat {
+        items: "(global $n (mut i64) (i64.const 0))",
+        poll: &spin,
+        meter: meter("slow"),
+        ..Wat::default()
+    };
+    let honest = Wat { meter: meter("honest"), ..Wat::default() };
+    let guests = [("slow", slow, json!({ "limits": { "cpu": "10s" } })), ("honest", honest, json!({}))];
+    let host = host(folder.path(), &guests, json!([{ "name": "all", "interval": "1s", "meters": ["*"] }]));
+    let report = cycle(&host, 0);
+    assert!(report.to_string().contains("slow: set_aside"), "{report}");
+    assert_eq!(taken(host, folder.path(), "honest").await.len(), INSTANCES);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_source_has_its_own_state_of_a_guest() {
+    let folder = tempfile::tempdir().unwrap();
+    // Remembers a byte more at each poll, and reports how many there were.
+    let count = format!(
+        "(call $get (i32.const 0) (i32.const 1) (i32.const 8192))
+         (i64.store (i32.const 1040) (i64.const 0))
+         (if (i32.load8_u (i32.const 8192))
+           (then (i64.store (i32.const 1040) (i64.extend_i32_u (i32.load (i32.const 8200))))))
+         (drop (call $set (i32.const 0) (i32.const 1) (i32.const 4096)
+           (i32.add (i32.wrap_i64 (i64.load (i32.const 1040))) (i32.const 1))))
+         {GOOD}"
+    );
+    let counting = Wat {
+        imports: r#"(import "nephoscope:meter/state@0.1.0" "get" (func $get (param i32 i32 i32)))
+                    (import "nephoscope:meter/state@0.1.0" "set" (func $set (param i32 i32 i32 i32) (result i32)))"#,
+        poll: &count,
+        meter: meter("polls"),
+        ..Wat::default()
+    };
+    let sources = json!([
+        { "name": "often", "interval": "1s", "meters": ["polls"] },
+        { "name": "seldom", "interval": "10s", "meters": ["polls"], "resources": [lab::instance(1).uuid] },
+    ]);
+    let host = host(folder.path(), &[("counting", counting, json!({ "grants": ["state"] }))], sources);
+    for source in [0, 0, 0, 1] {
+        cycle(&host, source);
+    }
+    let polls = taken(host, folder.path(), "polls").await;
+    let volumes: Vec<_> = polls
+        .iter()
+        .filter(|sample| sample["resource_id"] == lab::instance(1).uuid)
+        .map(|sample| sample["counter_volume"].as_u64().unwrap())
+        .collect();
+    assert_eq!(volumes, [0, 1, 2, 0]);
+}
