@@ -30,7 +30,7 @@ fn odd_guest() -> Vec<u8> {
         ("none", Null),
         ("empty", Text("")),
         // In place of the instance's own.
-        ("display_name", Text("o'brien \"\\\" </x>")),
+        ("display_name", Text("tenant's \"\\\" </x>")),
     ];
     let volumes = [
         Volume::Count(u64::MAX),

@@ -18,7 +18,7 @@ const NAMES: [&str; 12] = [
     "build <runner> & \"cache\"",
     "мониторинг",
     "vpn-gateway",
-    "o'brien's vm",
+    "tenant's vm",
     "🔭 nephoscope",
     "batch-α",
     "mail",
@@ -78,7 +78,7 @@ pub fn instance(n: usize) -> Guest {
             },
             owner: Owner {
                 user_id: format!("{:032x}", 0x75_5e_00 + project),
-                user_name: ["alice", "björn", "chloé"][project].to_owned(),
+                user_name: ["admin", "betrieb-süd", "équipe"][project].to_owned(),
                 project_id: format!("{:032x}", 0x70_70_00 + project),
                 project_name: ["research", "web", "größe"][project].to_owned(),
             },

@@ -36,7 +36,7 @@ fn novas_metadata_names_owner_flavor_and_image() {
     assert_eq!(identity.xml, NOVA_1_1);
     let nova = identity.nova.unwrap();
     assert_eq!(nova.display_name, "wéb <1> & \"co\"");
-    assert_eq!(nova.user_name.as_deref(), Some("alice"));
+    assert_eq!(nova.user_name.as_deref(), Some("admin"));
     assert_eq!(nova.project_name.as_deref(), Some("weather"));
     assert_eq!(nova.image_ref.as_deref(), Some("155d900f-4e14-4e4c-a73d-069cbf4541e6"));
     let flavor = nova.flavor.unwrap();
