@@ -1,6 +1,6 @@
 //! Write Nephoscope pollsters in Rust: declare meters, read the instance, return samples.
 //!
-//! ```ignore
+//! ```no_run
 //! use nephoscope_guest::{Result, Sample, memory, meter};
 //!
 //! nephoscope_guest::pollster! {
@@ -12,6 +12,7 @@
 //!     let memory = memory::inspect()?;
 //!     Ok(vec![Sample::new("mem.max", memory.maximum as f64 / 1048576.0)])
 //! }
+//! # fn main() {}
 //! ```
 //!
 //! A guest imports what it calls and nothing else: the modules [`instance`], [`memory`], [`cpu`], [`disks`], [`vnics`], [`perf`],
