@@ -17,6 +17,8 @@ use amqp::lapin::{self, BasicProperties, Channel, Confirmation, Connection, Even
 use amqp::{Backoff, ConnectError, DeclareError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use sample::Sample;
+use sample::bounds::MAX_BODY;
 use sample::signature::Secret;
 use sample::wire;
 use tokio::time::{Instant, MissedTickBehavior};
@@ -240,35 +242,58 @@ impl Worker<'_> {
         }
     }
 
-    /// One message to each topic: whether the broker took them all.
+    /// Its message, or as many as it takes, to each topic: whether the broker took them all.
     fn send(
         &self,
         channel: &Channel,
         keys: &[String],
         taken: Taken,
     ) -> impl Future<Output = (Taken, lapin::Result<bool>)> + use<> {
-        let body = wire::encode(taken.samples(), self.secret);
+        let mut bodies = Vec::with_capacity(1);
+        encode(taken.samples(), self.secret, &mut bodies);
         self.shared.counters.publish(taken.samples().len());
         let channel = channel.clone();
         let keys = keys.to_vec();
         let exchange = self.settings.exchange.clone();
         async move {
-            let answer = publish(&channel, &exchange, &keys, body).await;
+            let answer = publish(&channel, &exchange, &keys, bodies).await;
             (taken, answer)
         }
     }
 }
 
-async fn publish(channel: &Channel, exchange: &str, keys: &[String], body: Vec<u8>) -> lapin::Result<bool> {
-    let mut confirms = Vec::with_capacity(keys.len());
-    for key in keys {
-        let options = BasicPublishOptions::default();
-        confirms.push(
-            channel.basic_publish(exchange.into(), key.as_str().into(), options, &body, properties()).await?,
-        );
+/// The bodies of a batch: one, unless it is larger than a consumer reads (guests may give samples much metadata, and quoting makes it
+/// longer); then halves, down to single samples, which are always small enough.
+fn encode(samples: &[Sample], secret: &Secret, bodies: &mut Vec<Vec<u8>>) {
+    let body = wire::encode(samples, secret);
+    if body.len() <= MAX_BODY || samples.len() <= 1 {
+        bodies.push(body);
+        return;
+    }
+    let (first, second) = samples.split_at(samples.len() / 2);
+    encode(first, secret, bodies);
+    encode(second, secret, bodies);
+}
+
+async fn publish(
+    channel: &Channel,
+    exchange: &str,
+    keys: &[String],
+    bodies: Vec<Vec<u8>>,
+) -> lapin::Result<bool> {
+    let mut confirms = Vec::with_capacity(keys.len() * bodies.len());
+    for body in &bodies {
+        for key in keys {
+            let options = BasicPublishOptions::default();
+            confirms.push(
+                channel
+                    .basic_publish(exchange.into(), key.as_str().into(), options, body, properties())
+                    .await?,
+            );
+        }
     }
     // Not needed while the broker thinks it over.
-    drop(body);
+    drop(bodies);
     let mut taken = true;
     for confirm in confirms {
         taken &= matches!(confirm.await?, Confirmation::Ack(_));
@@ -290,7 +315,7 @@ fn properties() -> BasicProperties {
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use sample::{Kind, Metadata, Sample, Timestamp, Volume};
+    use sample::{Kind, Metadata, Timestamp, Volume};
 
     use super::*;
 
@@ -315,6 +340,24 @@ pub(crate) mod tests {
             monotonic_time: None,
         };
         (0..count).map(one).collect()
+    }
+
+    #[test]
+    fn a_batch_that_is_too_large_for_one_message_becomes_several() {
+        let mut heavy = samples(50);
+        for sample in &mut heavy {
+            // Quotes: four bytes each, where JSON stands in JSON.
+            sample.extra.insert("text".into(), "\"".repeat(40_000).into());
+        }
+        let secret = Secret::new("s");
+        let mut bodies = Vec::new();
+        encode(&heavy, &secret, &mut bodies);
+        assert!(bodies.len() > 1 && bodies.iter().all(|body| body.len() <= MAX_BODY));
+        let received: usize = bodies.iter().map(|body| wire::decode(body).unwrap().samples.len()).sum();
+        assert_eq!(received, 50);
+        bodies.clear();
+        encode(&samples(50), &secret, &mut bodies);
+        assert_eq!(bodies.len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use sample::signature::Secret;
 
 /// Samples per message: Ceilometer's `[polling]batch_size`, about 94 kB on the wire.
 pub const BATCH_SIZE: usize = 50;
-/// Most samples per message that may be configured; a body of them stays well below the 4 MiB that a collector reads.
+/// Most samples per message that may be configured; a batch whose body is larger than a collector reads is split all the same.
 pub const MAX_BATCH_SIZE: usize = 1_000;
 /// Batches that wait in memory while the target does not take them: 50,000 samples, some tens of megabytes.
 pub const QUEUE: usize = 1_024;

@@ -9,7 +9,8 @@ use sample::check::Fault;
 pub struct Stats {
     /// Samples that were handed to the target; one that is sent again counts again.
     pub published: u64,
-    /// Samples that the target has: confirmed by the broker, or written.
+    /// Samples that the target has: confirmed by the broker, or written. A broker confirms what no queue takes, too: publishing is not
+    /// mandatory, as Ceilometer's is not; the queue is declared with each connection.
     pub confirmed: u64,
     /// Samples that were dropped because the queue was full, or at the end.
     pub dropped: u64,

@@ -13,7 +13,7 @@ pub const MAX_METADATA: usize = 64 * 1024;
 pub const MAX_FLATTENED: usize = 128 * 1024;
 /// Largest text to sign that a received sample may amount to; above what any sample that is published amounts to.
 pub const MAX_SIGNED: usize = 256 * 1024;
-/// Deepest nesting of `resource_metadata`: nova's has three levels.
+/// Deepest nesting of a sample, in which `resource_metadata` is the first level: nova's has three below it.
 pub const MAX_DEPTH: usize = 16;
 /// Most characters of a number: the largest double written out has 309 digits; Python refuses integers beyond 4,300.
 pub const MAX_DIGITS: usize = 400;
@@ -21,6 +21,10 @@ pub const MAX_DIGITS: usize = 400;
 pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Most samples of a message that are read: what fits into the largest body, were each as small as can be.
 pub const MAX_SAMPLES: usize = 10_000;
+
+/// A key by which serde_json, as it is built here, tells a number from an object: a reader that is built so takes the object for a
+/// broken number, and the whole message with it. Tenants name some keys (an image's properties).
+pub(crate) const NUMBER_TOKEN: &str = "$serde_json::private::Number";
 
 /// What a JSON object amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,7 +37,9 @@ pub(crate) struct Measure {
     pub bad_number: bool,
     /// A text or a key has a NUL, which neither PostgreSQL nor C programs hold.
     pub nul: bool,
-    /// Nested deeper than [`MAX_DEPTH`] below the object; the walk went no further.
+    /// A key is [`NUMBER_TOKEN`].
+    pub number_token: bool,
+    /// Nested deeper than [`MAX_DEPTH`]; the walk went no further.
     pub too_deep: bool,
 }
 
@@ -42,7 +48,8 @@ impl Measure {
     /// sizes that it has, once one of them is beyond all bounds.
     pub(crate) fn of(fields: &Map<String, Value>, outer: usize) -> Self {
         let mut measure = Self::default();
-        measure.object(fields, outer, 0);
+        // Under a name of the sample it is one level down, and the receiver measures the sample as a whole.
+        measure.object(fields, outer, usize::from(outer > 0));
         measure
     }
 
@@ -58,6 +65,7 @@ impl Measure {
             }
             self.bytes += key.len() + 4;
             self.nul |= key.contains('\0');
+            self.number_token |= key == NUMBER_TOKEN;
             self.value(value, outer + key.len() + 1, depth);
         }
     }

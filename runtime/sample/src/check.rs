@@ -4,7 +4,7 @@
 //! faulty sample of ours would stop its queue and burn a core. So a sample with a fault never leaves the host; it is
 //! counted and logged under its fault's label.
 
-use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_FLATTENED, MAX_METADATA, MAX_TEXT, Measure};
+use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_FLATTENED, MAX_METADATA, MAX_TEXT, Measure, NUMBER_TOKEN};
 use crate::{Sample, Volume};
 
 /// Microseconds since 1970 at the end of the year 9999, where Python's calendar ends.
@@ -51,11 +51,14 @@ pub enum Fault {
     /// A text in `resource_metadata`.
     #[error("a text of the metadata has a NUL character")]
     MetadataNul,
+    /// A key of the metadata that a reader of JSON would take for something else.
+    #[error("a key of the metadata is {NUMBER_TOKEN}, which readers take for the mark of a number")]
+    MetadataKey,
 }
 
 impl Fault {
     /// Every fault, for whoever counts them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Volume,
         Self::Meter,
         Self::Unit,
@@ -68,6 +71,7 @@ impl Fault {
         Self::MetadataDepth,
         Self::MetadataNumber,
         Self::MetadataNul,
+        Self::MetadataKey,
     ];
 
     /// The label that log lines, metrics and tests share.
@@ -85,6 +89,7 @@ impl Fault {
             Self::MetadataDepth => "metadata-depth",
             Self::MetadataNumber => "metadata-number",
             Self::MetadataNul => "metadata-nul",
+            Self::MetadataKey => "metadata-key",
         }
     }
 }
@@ -115,7 +120,8 @@ pub(crate) fn metadata(measure: &Measure) -> Result<(), Fault> {
     ensure(!measure.too_deep, Fault::MetadataDepth)?;
     ensure(measure.bytes <= MAX_METADATA && measure.signed <= MAX_FLATTENED, Fault::MetadataSize)?;
     ensure(!measure.bad_number, Fault::MetadataNumber)?;
-    ensure(!measure.nul, Fault::MetadataNul)
+    ensure(!measure.nul, Fault::MetadataNul)?;
+    ensure(!measure.number_token, Fault::MetadataKey)
 }
 
 /// A text that names something.
@@ -187,6 +193,7 @@ mod tests {
             (with("a", deep), Fault::MetadataDepth),
             (with("a", huge), Fault::MetadataNumber),
             (with("a\0", json!(1)), Fault::MetadataNul),
+            (with("a", json!({ (NUMBER_TOKEN): "x" })), Fault::MetadataKey),
         ];
         for (sample, fault) in &cases {
             assert_eq!(check(sample), Err(*fault));

@@ -84,6 +84,7 @@ impl Metadata {
             measure.signed += added.signed;
             measure.bad_number |= added.bad_number;
             measure.nul |= added.nul;
+            measure.number_token |= added.number_token;
             measure.too_deep |= added.too_deep;
         }
         check::metadata(&measure)

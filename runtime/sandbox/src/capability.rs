@@ -1,7 +1,7 @@
 //! What a guest may be granted: an interface of the contract each.
 //!
-//! A component's type says what it wants to read; the operator's grants say what it may. [`demanded`] reads the first, and
-//! [`Guest::load`](crate::Guest::load) compares the two and then links what was granted and nothing else: two locks.
+//! A component's type says what it wants to read; the operator's grants say what it may. [`Guest::load`](crate::Guest::load)
+//! compares the two and then links what was granted and nothing else: two locks.
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -7,6 +7,6 @@ use crate::poll::Poll;
 
 impl Host for Poll {
     fn inspect(&mut self) -> wasmtime::Result<Result<Vec<(String, u64)>, Error>> {
-        Ok(self.instance()?.perf.as_ref().map(Clone::clone).map_err(missing))
+        Ok(self.instance()?.perf.clone().map_err(|why| missing(&why)))
     }
 }
