@@ -104,6 +104,11 @@ impl Settings {
         }
     }
 
+    /// Messages that the broker hands out at most, over all queues. It takes a prefetch of 0 for no bound, so that is 1 here.
+    pub(crate) fn in_flight(&self) -> usize {
+        usize::from(self.prefetch.max(1)) * self.queues().len().max(1)
+    }
+
     /// The queues to consume, each bound to the exchange by its own name.
     pub fn queues(&self) -> Vec<String> {
         let mut queues: Vec<String> = Vec::new();

@@ -73,8 +73,7 @@ async fn start(
     let path = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Writer::open(&path)).await;
     let writer = opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))?;
-    let in_flight = usize::from(settings.prefetch.max(1)) * settings.queues().len().max(1);
-    let (work, messages) = mpsc::channel(in_flight);
+    let (work, messages) = mpsc::channel(settings.in_flight());
     let (decoded_sender, decoded) = std::sync::mpsc::sync_channel(DECODED_AHEAD);
     let (settled_sender, settled) = mpsc::unbounded_channel();
     let committer = Committer {

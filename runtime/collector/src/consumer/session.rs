@@ -17,7 +17,7 @@ use super::commit::Settled;
 use super::counters::Counters;
 use super::dead_letter::{DeadLetter, DeadLetterError, Undertaker};
 use super::decode::{Message, Origin, Token};
-use super::ledger::{Ack, Ledger};
+use super::ledger::{Ack, Astray, Ledger};
 use crate::Settings;
 
 /// How long a stopping collector waits for the commit and the acknowledgement of what it has received.
@@ -34,6 +34,8 @@ pub(super) enum SessionError {
     Broken(#[source] lapin::Error),
     #[error("the broker ended the consumption of {0}: the queue was deleted, or moved")]
     Cancelled(String),
+    #[error("the broker's deliveries cannot be told apart")]
+    Astray(#[source] Astray),
     #[error("failed to acknowledge")]
     Acknowledge(#[source] lapin::Error),
     #[error(transparent)]
@@ -50,6 +52,7 @@ impl SessionError {
             Self::Consume { .. } => "consume",
             Self::Broken(_) => "broken",
             Self::Cancelled(_) => "cancelled",
+            Self::Astray(_) => "delivery-tag",
             Self::Acknowledge(_) => "acknowledge",
             Self::DeadLetter(_) => "dead-letter",
             Self::Committer => "committer",
@@ -95,7 +98,7 @@ impl<'a> Session<'a> {
             Undertaker::open(connection, &settings.dead_letter).await.map_err(SessionError::DeadLetter)?;
         let channel = connection.create_channel().await.map_err(SessionError::Broken)?;
         channel
-            .basic_qos(settings.prefetch, BasicQosOptions::default())
+            .basic_qos(settings.prefetch.max(1), BasicQosOptions::default())
             .await
             .map_err(SessionError::Broken)?;
         let mut incoming = SelectAll::new();
@@ -118,7 +121,7 @@ impl<'a> Session<'a> {
             incoming,
             undertaker,
             pipeline,
-            ledger: Ledger::default(),
+            ledger: Ledger::new(settings.in_flight()),
             notices: Notices::default(),
         })
     }
@@ -172,16 +175,16 @@ impl<'a> Session<'a> {
                     self.pipeline.counters.dead_letters.fetch_add(1, Relaxed);
                     self.acknowledge().await?;
                 }
-                Some(delivery) = self.incoming.next(), if !draining => self.take(delivery?).await,
+                Some(delivery) = self.incoming.next(), if !draining => self.take(delivery?).await?,
             }
         }
     }
 
     /// A delivery to the decoders. They may keep it waiting; the committer's reports wait meanwhile, in a channel of
     /// their own.
-    async fn take(&mut self, delivery: Delivery) {
+    async fn take(&mut self, delivery: Delivery) -> Result<(), SessionError> {
         let tag = delivery.delivery_tag;
-        self.ledger.open(tag);
+        self.ledger.open(tag).map_err(SessionError::Astray)?;
         self.pipeline.counters.messages.fetch_add(1, Relaxed);
         let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
         let message = Message {
@@ -196,6 +199,7 @@ impl<'a> Session<'a> {
         };
         // The decoders end only with the sender.
         let _ = self.pipeline.work.send(message).await;
+        Ok(())
     }
 
     async fn acknowledge(&mut self) -> Result<(), SessionError> {
