@@ -13,7 +13,7 @@ use super::readings::{Readings, missing, reading};
 use crate::ffi::{self, Domain};
 use crate::fields::{self, Fields};
 use crate::identity::Identity;
-use crate::snapshot::{Disk, Field, Group, Groups, Missing, Reading};
+use crate::snapshot::{Disk, Field, Group, Groups, Missing, Power, Reading};
 
 /// The group of the domains' state.
 pub(super) const STATE: u32 = virt_sys::VIR_DOMAIN_STATS_STATE;
@@ -45,7 +45,8 @@ pub(super) fn instance_stats(groups: &Groups) -> Option<u32> {
         wanted
             | match group {
                 Group::Memory => virt_sys::VIR_DOMAIN_STATS_BALLOON,
-                Group::Cpu => virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
+                // With the state, which tells whose the times are: see `still_active`.
+                Group::Cpu => STATE | virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
                 Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK,
                 Group::Vnics | Group::Perf | Group::RawStats => 0,
             }
@@ -88,6 +89,7 @@ pub(super) fn read(
     };
     let mut readings = Readings::missing(groups, &Missing::NoData);
     let fields = Fields::new(&all);
+    let active = still_active(active, &fields);
     if groups.contains(&Group::Memory) {
         readings.memory = fields::memory(&fields);
     }
@@ -110,6 +112,15 @@ pub(super) fn read(
         readings.raw = Ok(raw.collect());
     }
     Ok(readings)
+}
+
+/// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
+/// gives its own daemon's times then. State and times of a record belong together: libvirt reads both under one lock.
+///
+/// Only "shut off" says that there is no process: a crashed guest may keep its qemu, whose times are the guest's.
+fn still_active(active: bool, fields: &Fields<'_>) -> bool {
+    let state = fields.number("state.state").and_then(|state| u32::try_from(state).ok());
+    active && state.map(Power::from_libvirt) != Some(Power::ShutOff)
 }
 
 /// Fills in the storage that a disk takes, where libvirt can tell. Fails only where the connection is gone.
@@ -138,6 +149,27 @@ pub(super) fn memory_at_least(domain: &Domain) -> Result<Reading<crate::snapshot
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instance_that_was_shut_off_since_the_sweep_has_no_times() {
+        let record = |state| {
+            let pairs = [("state.state", state), ("cpu.time", 999), ("vcpu.current", 2), ("vcpu.maximum", 4)];
+            pairs.map(|(name, value)| (name.to_owned(), Field::Signed(value)))
+        };
+        let time = |active, state| {
+            let record = record(state);
+            let fields = Fields::new(&record);
+            fields::cpu(&fields, still_active(active, &fields)).unwrap().time
+        };
+        let (running, shut_off, crashed) = (1, 5, 6);
+        assert_eq!(time(true, running), Some(999));
+        assert_eq!(time(true, shut_off), None, "the daemon's time");
+        assert_eq!(time(true, crashed), Some(999), "its qemu is kept");
+        assert_eq!(time(false, running), None, "its run is none that the sweep knew");
+        assert!(still_active(true, &Fields::default()), "no state is no news");
+        let stats = instance_stats(&Groups::from([Group::Cpu])).unwrap();
+        assert_eq!(stats & STATE, STATE, "the state comes with the times");
+    }
 
     #[test]
     fn only_the_groups_that_are_asked_for_are_read() {

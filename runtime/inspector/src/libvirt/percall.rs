@@ -6,7 +6,7 @@ use super::readings::{Readings, reading};
 use crate::ffi::{self, Domain, Info};
 use crate::fields::{self, Fields, bytes};
 use crate::identity::{DiskDevice, Identity, VnicDevice};
-use crate::snapshot::{Cpu, Disk, Group, Groups, Memory, Missing, Reading, Vcpu, Vnic};
+use crate::snapshot::{Cpu, Disk, Group, Groups, Memory, Missing, Power, Reading, Vcpu, Vnic};
 
 /// Whether any group needs a call per instance.
 pub(super) fn is_needed(groups: &Groups) -> bool {
@@ -74,6 +74,8 @@ fn memory(domain: &Domain, info: &Info, active: bool) -> Result<Reading<Memory>,
 }
 
 fn cpu(domain: &Domain, info: &Info, active: bool) -> Result<Reading<Cpu>, ffi::Error> {
+    // It may have been shut off since the sweep.
+    let active = active && Power::from_libvirt(info.state) != Power::ShutOff;
     let current = info.vcpus;
     // A driver that cannot tell the configured number has no vCPUs to bring online either.
     let maximum = reading(domain.max_vcpus())?.unwrap_or(current);
