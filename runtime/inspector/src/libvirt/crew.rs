@@ -170,7 +170,14 @@ impl<W, T, R> Room<W, T, R> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        // Results of the others are all in: a thread that was not given up sends them before it leaves.
+        // A thread that was not given up sends its results before it leaves. One that was may have sent results before: they are
+        // in the channel, where giving up the last place left them.
+        for message in receiver.try_iter() {
+            match message {
+                Message::Done(uuid, result) => outcome.done.push((uuid, result)),
+                Message::Left(tool) => outcome.tools.push(tool),
+            }
+        }
         outcome.left.append(&mut self.lock().queue);
         outcome
     }

@@ -132,3 +132,21 @@ fn no_more_calls_are_under_way_than_there_are_places() {
     work(numbered(40), tools(3), orders(count), &Arc::new(Asides::default()));
     assert!((1..=3).contains(&most.load(Ordering::SeqCst)));
 }
+
+#[test]
+fn results_of_a_place_that_is_given_up_later_are_kept() {
+    let asides = Arc::new(Asides::default());
+    let now = Instant::now();
+    let places = vec![Place::At { uuid: Arc::from("b"), since: now }];
+    let room = Room {
+        orders: Orders { end: now, ..orders(|_, number| number) },
+        asides: Arc::clone(&asides),
+        board: Mutex::new(Board { queue: tasks(&["c"]), places }),
+    };
+    let (sender, receiver) = channel();
+    sender.send(Message::Done(Arc::from("a"), Some(7))).unwrap();
+    let outcome = room.oversee(1, &receiver);
+    assert_eq!(outcome.done, [(Arc::from("a"), Some(7))]);
+    assert_eq!(names(&outcome.late), ["b"]);
+    assert_eq!(outcome.left.len(), 1);
+}
