@@ -54,7 +54,7 @@ impl Reader {
         }
         while !queue.is_empty() && Instant::now() < end {
             let places = self.asides.places().min(queue.len());
-            let stations = self.man(cycle, link, places)?;
+            let stations = self.man(cycle, link, places, end)?;
             let Some(perform) = performer(link.bulk, groups).filter(|_| !stations.is_empty()) else { break };
             let orders = Orders { call: self.settings.deadlines.call, end, perform };
             let outcome = work(queue, stations, orders, &self.asides);
@@ -69,15 +69,21 @@ impl Reader {
             };
             fail(&mut all, groups, &uuid, why);
         }
-        self.fall_back(link, swept, &mut all, groups, end)?;
+        self.fall_back(cycle, link, swept, &mut all, groups, end)?;
         Ok(all)
     }
 
     /// Stations for as many places, as far as there are any to be had.
-    fn man(&self, cycle: &mut Cycle, link: &Link, places: usize) -> Result<Vec<Station>, InspectError> {
+    fn man(
+        &self,
+        cycle: &mut Cycle,
+        link: &Link,
+        places: usize,
+        end: Instant,
+    ) -> Result<Vec<Station>, InspectError> {
         let mut stations = cycle.stations.split_off(cycle.stations.len().saturating_sub(places));
         while stations.len() < places {
-            match link.station(&self.settings, &self.seats) {
+            match link.station(&self.settings, &self.seats, end) {
                 Ok(station) => stations.push(station),
                 // The first must be had: without any nothing is wrong with an instance, but with the daemon.
                 Err(error) if stations.is_empty() && self.asides.stuck() == 0 => return Err(error),
@@ -91,9 +97,11 @@ impl Reader {
         Ok(stations)
     }
 
-    /// Where memory could not be read, what is known of it without the monitor.
+    /// Where memory could not be read, what is known of it without the monitor. All else is read by now: only a connection
+    /// that is gone costs the snapshot, for then it can be taken again.
     fn fall_back(
         &self,
+        cycle: &mut Cycle,
         link: &Arc<Link>,
         swept: &BTreeMap<Arc<str>, Swept>,
         all: &mut All,
@@ -110,12 +118,28 @@ impl Reader {
         if failed.is_empty() || Instant::now() >= end {
             return Ok(());
         }
-        for (uuid, memory) in sweep::memory(link, failed, self.deadline(end))? {
+        let Some(known) = unless_gone(sweep::memory(link, failed, self.deadline(end)))? else {
+            cycle.suspect = true;
+            return Ok(());
+        };
+        for (uuid, memory) in known {
             if let (Some(readings), Ok(memory)) = (all.get_mut(&uuid), memory) {
                 readings.memory = Ok(memory);
             }
         }
         Ok(())
+    }
+}
+
+/// What was read, nothing where that failed; an error only where the connection is gone.
+fn unless_gone<T>(read: Result<T, InspectError>) -> Result<Option<T>, InspectError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(error) if error.is_disconnect() => Err(error),
+        Err(error) => {
+            tracing::warn!(%error, "no memory of the instances that do not answer; replacing the connection");
+            Ok(None)
+        }
     }
 }
 
@@ -144,6 +168,11 @@ fn fail(all: &mut All, groups: &Groups, uuid: &Arc<str>, why: String) {
     all.insert(Arc::clone(uuid), Readings::missing(groups, &Missing::Failed(why)));
 }
 
+/// Whether the groups need calls per instance with this driver.
+pub(super) fn is_needed(driver: Bulk, groups: &Groups) -> bool {
+    performer(driver, groups).is_some()
+}
+
 /// How an instance is read with this driver; None where the groups need no calls per instance.
 fn performer(driver: Bulk, groups: &Groups) -> Option<Perform<Station, Job, Read>> {
     let stats = match driver {
@@ -161,4 +190,24 @@ fn performer(driver: Bulk, groups: &Groups) -> Option<Perform<Station, Job, Read
             None => percall::read(&domain, &groups, &job.identity, job.active),
         }
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn only_a_lost_connection_costs_what_was_read() {
+        assert_eq!(unless_gone(Ok(1)).unwrap(), Some(1));
+        let late = InspectError::Deadline { call: "read", deadline: Duration::ZERO };
+        assert_eq!(unless_gone::<u32>(Err(late)).unwrap(), None);
+        let failed = |code, domain| {
+            let error = ffi::Error { code, domain, message: String::new() };
+            unless_gone::<u32>(Err(InspectError::call("read", error)))
+        };
+        let (qemu, remote, internal) = (10, 7, 1);
+        assert_eq!(failed(internal, qemu).unwrap(), None);
+        assert!(failed(internal, remote).unwrap_err().is_disconnect());
+    }
 }

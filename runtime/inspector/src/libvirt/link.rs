@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 use super::aside::{MOST_PLACES, MOST_STUCK};
 use super::calls::within;
@@ -86,9 +87,13 @@ impl Drop for Seat {
 }
 
 impl Link {
-    /// Opens the connection within the deadline.
-    pub(super) fn open(settings: &Settings, seats: &Arc<Seats>) -> Result<Arc<Self>, InspectError> {
-        open(settings, seats, |settings, seat| {
+    /// Opens the connection within its deadline, and before the snapshot's end.
+    pub(super) fn open(
+        settings: &Settings,
+        seats: &Arc<Seats>,
+        end: Instant,
+    ) -> Result<Arc<Self>, InspectError> {
+        open(settings, seats, end, |settings, seat| {
             let mut line = Line::open(settings, seat)?;
             let changes = Arc::new(Changes::default());
             let events = line.connection.watch(&changes);
@@ -101,9 +106,14 @@ impl Link {
 
     /// What a place reads with: a connection of its own, or this one where the driver is in this process and a call on it is
     /// a call of a function.
-    pub(super) fn station(&self, settings: &Settings, seats: &Arc<Seats>) -> Result<Station, InspectError> {
+    pub(super) fn station(
+        &self,
+        settings: &Settings,
+        seats: &Arc<Seats>,
+        end: Instant,
+    ) -> Result<Station, InspectError> {
         let line = if self.line.remote {
-            open(settings, seats, |settings, seat| Line::open(settings, seat).map(Arc::new))?
+            open(settings, seats, end, |settings, seat| Line::open(settings, seat).map(Arc::new))?
         } else {
             Arc::clone(&self.line)
         };
@@ -166,10 +176,17 @@ fn bulk_of(connection: &Connection) -> Result<Bulk, ffi::Error> {
 fn open<T: Send + 'static>(
     settings: &Settings,
     seats: &Arc<Seats>,
+    end: Instant,
     connect: impl FnOnce(&Settings, Seat) -> Result<T, ffi::Error> + Send + 'static,
 ) -> Result<T, InspectError> {
+    const CALL: &str = "open a connection";
+    let deadline = settings.deadlines.open.min(end.saturating_duration_since(Instant::now()));
+    if deadline.is_zero() {
+        // Nobody would wait for it.
+        return Err(InspectError::Deadline { call: CALL, deadline });
+    }
     let seat = seats.take()?;
     let wanted = settings.clone();
-    let opened = within(settings.deadlines.open, "open a connection", move || connect(&wanted, seat))?;
+    let opened = within(deadline, CALL, move || connect(&wanted, seat))?;
     opened.map_err(|error| InspectError::Open { uri: settings.uri.clone(), source: error.into() })
 }

@@ -19,6 +19,7 @@
 //! | an XML is refused | the instance is left out: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
 //! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
+//! | it hangs when all else is read | the snapshot has what was read; the connection is replaced |
 //!
 //! Bounds: [`link::MOST_CONNECTIONS`] connections, [`aside::MOST_STUCK`] stuck calls, one snapshot at a time (a second caller
 //! waits), the snapshot's deadline on all of it.
@@ -42,6 +43,7 @@ use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::InspectError;
+use crate::ffi::Changed;
 use crate::fields::{self, Fields};
 use crate::health::{Health, SetAside};
 use crate::settings::Settings;
@@ -73,6 +75,8 @@ pub(crate) struct Reader {
 #[derive(Debug)]
 struct Cycle {
     link: Option<Arc<Link>>,
+    /// A call on the connection is late, so that it is to be replaced.
+    suspect: bool,
     /// Those of the places, between two snapshots.
     stations: Vec<Station>,
     was_connected: bool,
@@ -84,8 +88,14 @@ impl Reader {
     /// Nothing is opened before the first snapshot.
     pub(crate) fn new(settings: Settings) -> Self {
         let retry = Retry::new(settings.reconnect);
-        let cycle =
-            Cycle { link: None, stations: Vec::new(), was_connected: false, retry, cache: Cache::default() };
+        let cycle = Cycle {
+            link: None,
+            suspect: false,
+            stations: Vec::new(),
+            was_connected: false,
+            retry,
+            cache: Cache::default(),
+        };
         Self {
             settings,
             seats: Arc::default(),
@@ -98,20 +108,22 @@ impl Reader {
     pub(crate) fn snapshot(&self, groups: &Groups) -> Result<Snapshot, InspectError> {
         let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
         let end = Instant::now() + self.settings.deadlines.snapshot;
-        let link = self.connect(&mut cycle)?;
-        let result = match self.take(&mut cycle, &link, groups, end) {
-            Err(error) if error.is_disconnect() => {
-                tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
-                disconnect(&mut cycle);
-                let link = self.connect(&mut cycle)?;
-                self.take(&mut cycle, &link, groups, end)
-            }
-            result => result,
-        };
+        let mut link = self.connect(&mut cycle, end)?;
+        let mut result = self.take(&mut cycle, &link, groups, end);
+        if let Err(error) = &result
+            && error.is_disconnect()
+        {
+            tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
+            disconnect(&mut cycle, link);
+            link = self.connect(&mut cycle, end)?;
+            result = self.take(&mut cycle, &link, groups, end);
+        }
         if let Err(error) = &result {
             tracing::debug!(%error, "no snapshot");
-            // Whatever it was, the next snapshot begins on a connection that is known to be whole.
-            disconnect(&mut cycle);
+        }
+        // Whatever it was, the next snapshot begins on a connection that is known to be whole.
+        if result.is_err() || cycle.suspect {
+            disconnect(&mut cycle, link);
         }
         result
     }
@@ -129,31 +141,33 @@ impl Reader {
         }
     }
 
-    /// The connection for the next calls.
-    fn connect(&self, cycle: &mut Cycle) -> Result<Arc<Link>, InspectError> {
+    /// The connection for the next calls; an attempt to open it ends with the snapshot's time.
+    fn connect(&self, cycle: &mut Cycle, end: Instant) -> Result<Arc<Link>, InspectError> {
         if let Some(link) = &cycle.link {
             return Ok(Arc::clone(link));
         }
         let patience = if cycle.was_connected { RESTART_PATIENCE } else { Duration::ZERO };
-        let end = Instant::now() + patience;
+        let patient_until = end.min(Instant::now() + patience);
         loop {
             let now = Instant::now();
             let wait = cycle.retry.due_in(now);
-            if now + wait > end.max(now) {
+            if now + wait > patient_until.max(now) {
                 return Err(InspectError::BackOff { uri: self.settings.uri.clone(), wait });
             }
             std::thread::sleep(wait);
-            match Link::open(&self.settings, &self.seats) {
+            match Link::open(&self.settings, &self.seats, end) {
                 Ok(link) => {
                     cycle.retry.succeeded();
                     cycle.was_connected = true;
                     cycle.link = Some(Arc::clone(&link));
+                    // No events came in between, and a daemon that was restarted may number the runs as before.
+                    cycle.cache.changed(&Changed::All, Instant::now());
                     return Ok(link);
                 }
                 Err(error) => {
                     let now = Instant::now();
                     cycle.retry.failed(now);
-                    if now + cycle.retry.due_in(now) > end {
+                    if now + cycle.retry.due_in(now) > patient_until {
                         return Err(error);
                     }
                 }
@@ -238,11 +252,14 @@ impl Reader {
     ) -> Result<All, InspectError> {
         let now = Instant::now();
         let mut all = self.read_instances(cycle, link, swept, groups, end)?;
+        let why = if detail::is_needed(link.bulk, groups) {
+            Missing::Failed("not read in time".to_owned())
+        } else {
+            Missing::Unsupported
+        };
         for (uuid, swept) in swept {
             let Some(identity) = cycle.cache.get(uuid).cloned() else { continue };
-            let readings = all
-                .entry(Arc::clone(uuid))
-                .or_insert_with(|| Readings::missing(groups, &Missing::Unsupported));
+            let readings = all.entry(Arc::clone(uuid)).or_insert_with(|| Readings::missing(groups, &why));
             match link.bulk {
                 Bulk::Full => {
                     bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
@@ -263,10 +280,12 @@ impl Reader {
     }
 }
 
-/// Gives the connections up. Each is closed when the last call on it has returned.
-fn disconnect(cycle: &mut Cycle) {
-    let stations = std::mem::take(&mut cycle.stations);
-    if let Some(link) = cycle.link.take() {
-        dispose((link, stations));
-    }
+/// Gives the connections up. Each is closed when the last call on it has returned, and never on this thread: so the caller's
+/// hold on the link goes too.
+fn disconnect(cycle: &mut Cycle, link: Arc<Link>) {
+    cycle.suspect = false;
+    dispose((link, cycle.link.take(), std::mem::take(&mut cycle.stations)));
 }
+
+#[cfg(test)]
+mod tests;
