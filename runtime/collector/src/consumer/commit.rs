@@ -49,6 +49,8 @@ pub(super) struct Committer {
     pub messages: usize,
     pub linger: Duration,
     pub counters: Arc<Counters>,
+    /// Why the store takes nothing, as was said already; none while it does.
+    pub trouble: Option<&'static str>,
     /// Set when the collector stops waiting for the store.
     pub give_up: Arc<AtomicBool>,
 }
@@ -100,24 +102,33 @@ impl Committer {
                     self.counters.stored.fetch_add(appended.stored as u64, Relaxed);
                     self.counters.duplicates.fetch_add(appended.duplicates as u64, Relaxed);
                     self.counters.commits.fetch_add(1, Relaxed);
+                    if self.trouble.take().is_some() {
+                        tracing::info!(store = %self.path.display(), "the store takes samples again");
+                    }
                     return true;
                 }
                 Err(error) => {
                     self.counters.store_failures.fetch_add(1, Relaxed);
                     let wait = backoff.next_wait();
-                    tracing::error!(
-                        store = %self.path.display(),
-                        reason = error.label(),
-                        error = chain(&error),
-                        samples = rows.len(),
-                        retry_in = ?wait,
-                        "the store does not take samples; nothing is acknowledged meanwhile"
-                    );
+                    self.say(&error, rows.len(), wait);
                     if !self.wait(wait) {
                         return false;
                     }
                 }
             }
+        }
+    }
+
+    /// Each cause once until the store takes samples again, however often it is tried.
+    fn say(&mut self, error: &StoreError, samples: usize, wait: Duration) {
+        let (store, reason, error) = (self.path.display(), error.label(), chain(error));
+        if self.trouble.replace(reason) == Some(reason) {
+            tracing::debug!(%store, reason, error, samples, retry_in = ?wait, "the store still takes no samples");
+        } else {
+            tracing::error!(
+                %store, reason, error, samples, retry_in = ?wait,
+                "the store does not take samples; nothing is acknowledged meanwhile"
+            );
         }
     }
 
@@ -158,6 +169,7 @@ mod tests {
             messages: 10,
             linger: Duration::from_millis(20),
             counters: Arc::default(),
+            trouble: None,
             give_up: Arc::default(),
         }
     }

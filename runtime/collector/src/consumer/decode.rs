@@ -3,6 +3,7 @@
 //! Most of what a sample costs is here: JSON twice (the envelope's text holds the inner object's), the signature, the metadata's
 //! text and hash. It is CPU time only, so OS threads do it and tokio's stay free for the broker.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
@@ -55,11 +56,15 @@ pub(super) struct Decoded {
 pub(super) struct Decoder {
     pub secret: Secret,
     pub max_bytes: usize,
+    /// The number of the connection that works.
+    pub session: Arc<AtomicU64>,
     pub counters: Arc<Counters>,
 }
 
 impl Decoder {
-    /// Starts the threads. They end when the sender of `work` is gone, or nobody receives what they decoded.
+    /// Starts the threads. They end when the sender of `work` is gone, or nobody receives what they decoded. Messages of a
+    /// connection that is gone are left out. If a thread panics, `work` is closed: its message would stay open for ever, so
+    /// nobody shall send any more.
     pub(super) fn start(
         self: Arc<Self>,
         threads: usize,
@@ -70,9 +75,13 @@ impl Decoder {
         for number in 0..threads {
             let (decoder, work, decoded) = (self.clone(), work.clone(), decoded.clone());
             thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
+                let _end = CloseOnPanic(&work);
                 loop {
                     let message = work.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(message) = message else { break };
+                    if message.token.session != decoder.session.load(Relaxed) {
+                        continue;
+                    }
                     if decoded.send(decoder.decode(message)).is_err() {
                         break;
                     }
@@ -138,6 +147,17 @@ impl Decoder {
     }
 }
 
+/// Tells the sender that a decoder is gone.
+struct CloseOnPanic<'a>(&'a Mutex<Receiver<Message>>);
+
+impl Drop for CloseOnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).close();
+        }
+    }
+}
+
 /// A bad sample in a dead letter's body.
 #[derive(Debug, Serialize)]
 pub(super) struct Refused {
@@ -169,7 +189,12 @@ mod tests {
     use serde_json::json;
 
     fn decoder() -> Decoder {
-        Decoder { secret: Secret::new("s3cr3t"), max_bytes: 100_000, counters: Arc::default() }
+        Decoder {
+            secret: Secret::new("s3cr3t"),
+            max_bytes: 100_000,
+            session: Arc::new(1.into()),
+            counters: Arc::default(),
+        }
     }
 
     fn signed(number: u64) -> Value {
@@ -247,5 +272,35 @@ mod tests {
         assert_eq!(decoded.rows.len(), 2);
         let empty = decoder().decode(message(&json!([])));
         assert!(empty.dead_letter.is_none() && empty.rows.is_empty());
+    }
+
+    #[test]
+    fn messages_of_a_connection_that_is_gone_are_left_out() {
+        let decoder = Arc::new(decoder());
+        let (work, messages) = tokio::sync::mpsc::channel(8);
+        let (sender, decoded) = std::sync::mpsc::sync_channel(8);
+        for (session, tag) in [(1, 7), (2, 1), (1, 8), (2, 2)] {
+            work.blocking_send(Message { token: Token { session, tag }, ..raw(b"{}") }).unwrap();
+        }
+        decoder.session.store(2, Relaxed);
+        decoder.clone().start(1, messages, &sender).unwrap();
+        drop((work, sender));
+        let tokens: Vec<_> =
+            decoded.iter().map(|decoded| (decoded.token.session, decoded.token.tag)).collect();
+        assert_eq!(tokens, [(2, 1), (2, 2)]);
+    }
+
+    #[test]
+    fn a_decoder_that_panics_closes_the_way_to_all() {
+        let (work, messages) = tokio::sync::mpsc::channel::<Message>(8);
+        let messages = Mutex::new(messages);
+        let panicked = thread::scope(|scope| {
+            let thread = scope.spawn(|| {
+                let _end = CloseOnPanic(&messages);
+                panic!("on purpose");
+            });
+            thread.join().is_err()
+        });
+        assert!(panicked && work.is_closed());
     }
 }

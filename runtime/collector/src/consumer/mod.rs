@@ -26,6 +26,7 @@
 //! |---|---|
 //! | a body that cannot be read, a sample that is forged or malformed | dead-lettered with the reason; the other samples are stored |
 //! | the store is locked, full, gone | the batch is tried again with back-off; nothing is acknowledged, so the broker keeps what comes |
+//! | a thread panics | the collector ends with an error, for a supervisor to start it anew; unsettled messages come again |
 //! | the connection breaks, a queue is deleted | reconnected with back-off and jitter, declared anew; unsettled messages come again |
 //! | the broker refuses a dead letter | its message stays unacknowledged, the session ends and begins anew |
 //!

@@ -2,7 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::commit::Committer;
 use super::counters::{Counters, Summary};
 use super::decode::{Decoder, chain};
-use super::session::{DRAIN, Pipeline, Session};
+use super::session::{DRAIN, Pipeline, Session, SessionError};
 use crate::Settings;
 use crate::settings::MAX_DECODERS;
 use crate::store::{StoreError, Writer};
@@ -24,10 +24,12 @@ const DECODED_AHEAD: usize = 32;
 const STABLE: Duration = Duration::from_secs(10);
 /// How often the counts are logged, if they changed.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
+/// The number of no connection; they count from 1 on.
+const NO_SESSION: u64 = 0;
 /// How long closing the connection may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
-/// Why a collector does not start.
+/// Why a collector does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
     /// The store cannot be opened; what fails later is tried again instead.
@@ -36,32 +38,37 @@ pub enum CollectError {
     /// The system gives no thread.
     #[error("failed to start a thread")]
     Thread(#[source] io::Error),
+    /// A thread behind the connections ended, by a fault of this program. What was not acknowledged comes again, to the next
+    /// process.
+    #[error("a thread that decodes or commits ended before its time")]
+    Ended,
 }
 
 /// Collects until `shutdown` comes true; then takes in nothing more, commits and acknowledges what it has, and returns what it did.
 /// A broker that is away, from the start or later, is waited for.
 ///
 /// # Errors
-/// [`CollectError`], at the start alone.
+/// [`CollectError`]: at the start; later [`CollectError::Ended`] alone, after which a supervisor shall start it anew.
 pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Result<Summary, CollectError> {
     let counters = Arc::new(Counters::default());
     let give_up = Arc::new(AtomicBool::new(false));
     let (mut pipeline, committer) = start(&settings, &counters, &give_up).await?;
     let worked = work(&settings, &mut pipeline, shutdown);
     let report = report(&counters);
-    tokio::select! {
-        () = worked => {}
-        () = report => {}
-    }
+    let worked = tokio::select! {
+        worked = worked => worked,
+        () = report => Ok(()),
+    };
     // Without a sender the decoders end, and then the committer; what it still has was not acknowledged.
     give_up.store(true, Relaxed);
+    pipeline.session.store(NO_SESSION, Relaxed);
     drop(pipeline);
     if tokio::task::spawn_blocking(move || committer.join().is_err()).await.unwrap_or(true) {
         tracing::error!("the committing thread ended badly");
     }
     let summary = counters.summary();
     tracing::info!("collected: {summary}");
-    Ok(summary)
+    worked.map(|()| summary)
 }
 
 /// The threads behind all connections.
@@ -73,6 +80,7 @@ async fn start(
     let path = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Writer::open(&path)).await;
     let writer = opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))?;
+    let session = Arc::new(AtomicU64::new(NO_SESSION));
     let (work, messages) = mpsc::channel(settings.in_flight());
     let (decoded_sender, decoded) = std::sync::mpsc::sync_channel(DECODED_AHEAD);
     let (settled_sender, settled) = mpsc::unbounded_channel();
@@ -84,6 +92,7 @@ async fn start(
         messages: usize::from(settings.prefetch.div_ceil(2).max(1)),
         linger: settings.commit_linger,
         counters: counters.clone(),
+        trouble: None,
         give_up: give_up.clone(),
     };
     let committer = thread::Builder::new()
@@ -97,20 +106,28 @@ async fn start(
     let decoder = Decoder {
         secret: settings.secret.clone(),
         max_bytes: settings.max_message_bytes,
+        session: session.clone(),
         counters: counters.clone(),
     };
     Arc::new(decoder).start(threads, messages, &decoded_sender).map_err(CollectError::Thread)?;
-    Ok((Pipeline { work, settled, counters: counters.clone() }, committer))
+    Ok((Pipeline { work, session, settled, counters: counters.clone() }, committer))
 }
 
-/// Connection after connection, until shutdown.
-async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Future<Output = ()>) {
+/// Connection after connection, until shutdown, or until a thread is gone without which no connection would help.
+async fn work(
+    settings: &Settings,
+    pipeline: &mut Pipeline,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), CollectError> {
     let mut shutdown = pin!(shutdown);
     let mut backoff = Backoff::default();
     // Said once, however often it is tried again.
     let mut trouble = None;
     let name = format!("nephoscope-collector:{}", std::process::id());
-    for number in 1.. {
+    let mut number = NO_SESSION;
+    loop {
+        number += 1;
+        pipeline.session.store(number, Relaxed);
         let begun = Instant::now();
         let mut stopping = false;
         let ended = {
@@ -119,7 +136,7 @@ async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Futur
                 stopping = true;
             });
             let connection = tokio::select! {
-                () = &mut stop => return,
+                () = &mut stop => return Ok(()),
                 connection = amqp::connect(&settings.brokers, &name) => connection,
             };
             match connection {
@@ -135,22 +152,25 @@ async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Futur
                         trouble = None;
                         session.work(stop).await
                     };
-                    let ended = session.await.map_err(|error| (error.label(), chain(&error)));
+                    let ended = session.await;
                     // What it would say is of no interest: the connection may be broken already.
                     let _ = tokio::time::timeout(CLOSE, connection.close(200, "OK".into())).await;
-                    ended
+                    match ended {
+                        Err(SessionError::Committer) => return Err(CollectError::Ended),
+                        ended => ended.map_err(|error| (error.label(), chain(&error))),
+                    }
                 }
             }
         };
         match ended {
-            Ok(()) => return,
+            Ok(()) => return Ok(()),
             Err((reason, error)) if stopping => {
                 tracing::warn!(
                     reason,
                     error,
                     "stopped while the connection failed; unacknowledged messages will come again"
                 );
-                return;
+                return Ok(());
             }
             Err((reason, error)) => {
                 if begun.elapsed() > STABLE {
@@ -163,7 +183,7 @@ async fn work(settings: &Settings, pipeline: &mut Pipeline, shutdown: impl Futur
                     tracing::error!(reason, error, retry_in = ?wait, "not collecting");
                 }
                 tokio::select! {
-                    () = &mut shutdown => return,
+                    () = &mut shutdown => return Ok(()),
                     () = tokio::time::sleep(wait) => {}
                 }
             }

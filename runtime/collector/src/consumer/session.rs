@@ -1,8 +1,11 @@
 //! One connection: consumes, dead-letters, acknowledges.
+//!
+//! Nothing here waits for the decoders: while they have no room, one message is held and no other is taken in, so that shutdown and
+//! what is settled are seen at any time.
 
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use amqp::DeclareError;
@@ -40,7 +43,7 @@ pub(super) enum SessionError {
     Acknowledge(#[source] lapin::Error),
     #[error(transparent)]
     DeadLetter(DeadLetterError),
-    #[error("the committing thread ended")]
+    #[error("a decoding thread or the committing one ended")]
     Committer,
 }
 
@@ -63,6 +66,8 @@ impl SessionError {
 /// What outlives connections: the way to the decoders and the way back from the committer.
 pub(super) struct Pipeline {
     pub work: Sender<Message>,
+    /// The number of the connection that works. Decoders leave out the messages of earlier ones: they come again.
+    pub session: Arc<AtomicU64>,
     pub settled: UnboundedReceiver<Vec<Settled>>,
     pub counters: Arc<Counters>,
 }
@@ -78,6 +83,8 @@ pub(super) struct Session<'a> {
     incoming: SelectAll<stream::BoxStream<'static, Incoming>>,
     undertaker: Undertaker,
     pipeline: &'a mut Pipeline,
+    /// A message that the decoders have no room for yet. Nothing is taken in beside it, and it is not in the ledger.
+    held: Option<Message>,
     ledger: Ledger,
     notices: Notices,
 }
@@ -121,6 +128,7 @@ impl<'a> Session<'a> {
             incoming,
             undertaker,
             pipeline,
+            held: None,
             ledger: Ledger::new(settings.in_flight()),
             notices: Notices::default(),
         })
@@ -131,6 +139,7 @@ impl<'a> Session<'a> {
         let mut shutdown = pin!(shutdown);
         let mut burials = FuturesUnordered::new();
         let mut draining = false;
+        let work = self.pipeline.work.clone();
         let mut deadline = pin!(tokio::time::sleep(Duration::MAX));
         loop {
             if draining && self.ledger.is_clear() {
@@ -141,6 +150,8 @@ impl<'a> Session<'a> {
                 biased;
                 () = &mut shutdown, if !draining => {
                     draining = true;
+                    // Never handed on, so never acknowledged: it comes again, as do those that are not taken in any more.
+                    self.held = None;
                     deadline.as_mut().reset(tokio::time::Instant::now() + DRAIN);
                     for tag in self.tags.drain(..) {
                         self.channel
@@ -149,6 +160,7 @@ impl<'a> Session<'a> {
                             .map_err(SessionError::Broken)?;
                     }
                 }
+                () = work.closed() => return Err(SessionError::Committer),
                 () = &mut deadline, if draining => {
                     tracing::warn!("stopped without the last acknowledgements; those messages will come again");
                     return Ok(());
@@ -175,20 +187,26 @@ impl<'a> Session<'a> {
                     self.pipeline.counters.dead_letters.fetch_add(1, Relaxed);
                     self.acknowledge().await?;
                 }
-                Some(delivery) = self.incoming.next(), if !draining => self.take(delivery?).await?,
+                permit = work.reserve(), if self.held.is_some() => {
+                    let permit = permit.map_err(|_| SessionError::Committer)?;
+                    if let Some(message) = self.held.take() {
+                        self.ledger.open(message.token.tag).map_err(SessionError::Astray)?;
+                        permit.send(message);
+                    }
+                }
+                Some(delivery) = self.incoming.next(), if !draining && self.held.is_none() => {
+                    self.held = Some(self.message(delivery?));
+                }
             }
         }
     }
 
-    /// A delivery to the decoders. They may keep it waiting; the committer's reports wait meanwhile, in a channel of
-    /// their own.
-    async fn take(&mut self, delivery: Delivery) -> Result<(), SessionError> {
-        let tag = delivery.delivery_tag;
-        self.ledger.open(tag).map_err(SessionError::Astray)?;
+    /// A delivery as the decoders take it.
+    fn message(&self, delivery: Delivery) -> Message {
         self.pipeline.counters.messages.fetch_add(1, Relaxed);
         let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
-        let message = Message {
-            token: Token { session: self.number, tag },
+        Message {
+            token: Token { session: self.number, tag: delivery.delivery_tag },
             origin: Origin {
                 exchange: delivery.exchange.to_string(),
                 routing_key: delivery.routing_key.to_string(),
@@ -196,10 +214,7 @@ impl<'a> Session<'a> {
                 content_encoding: text(delivery.properties.content_encoding()),
             },
             body: delivery.data,
-        };
-        // The decoders end only with the sender.
-        let _ = self.pipeline.work.send(message).await;
-        Ok(())
+        }
     }
 
     async fn acknowledge(&mut self) -> Result<(), SessionError> {
