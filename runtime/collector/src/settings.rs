@@ -22,7 +22,8 @@ pub struct Settings {
     /// Messages that the broker hands out ahead of their acknowledgement. Times the size of a message (94 kB for 50
     /// samples) it bounds the collector's memory; below `commit_samples` / 50 it makes the transactions smaller.
     pub prefetch: u16,
-    /// A message of more bytes is not read but dead-lettered; above [`MAX_MESSAGE_BYTES`] that is so in any case.
+    /// A message of more bytes is not read but its first 64 KiB are dead-lettered; above [`MAX_MESSAGE_BYTES`] that is so in any
+    /// case.
     pub max_message_bytes: usize,
     /// The SQLite file; made where it does not exist, readable for owner and group, in a folder that exists.
     pub store: PathBuf,
@@ -107,6 +108,11 @@ impl Settings {
     /// Messages that the broker hands out at most, over all queues. It takes a prefetch of 0 for no bound, so that is 1 here.
     pub(crate) fn in_flight(&self) -> usize {
         usize::from(self.prefetch.max(1)) * self.queues().len().max(1)
+    }
+
+    /// The longest body that is read, in bytes.
+    pub(crate) fn longest_body(&self) -> usize {
+        self.max_message_bytes.min(MAX_MESSAGE_BYTES)
     }
 
     /// The queues to consume, each bound to the exchange by its own name.

@@ -1,6 +1,6 @@
 //! What cannot be stored, to a queue of its own, with the reason.
 //!
-//! A message that cannot be read goes there as it came. Of a message with some bad samples, those go alone, as
+//! A message that cannot be read goes there as it came, one that is too long to be read with its first 64 KiB. Of a message with some bad samples, those go alone, as
 //! `{"refused": [{"index", "reason", "fault", "sample"}, …]}`. Headers tell the rest; they are in `headers`.
 //!
 //! The queue is bounded and drops its oldest: it is for people to look into, and a flood of forgeries must neither fill the
@@ -25,6 +25,8 @@ pub(super) mod headers {
     pub const EXCHANGE: &str = "x-nephoscope-exchange";
     /// The routing key that it was published with.
     pub const ROUTING_KEY: &str = "x-nephoscope-routing-key";
+    /// Bytes that the body had, where it was too long to be read and is cut.
+    pub const CUT_FROM: &str = "x-nephoscope-cut-from";
     /// When it was refused, UTC.
     pub const TIME: &str = "x-nephoscope-time";
 }
@@ -39,13 +41,15 @@ pub(super) struct DeadLetter {
     pub reason: &'static str,
     pub fault: String,
     pub body: Vec<u8>,
+    /// The body's length as it was delivered, where it was cut.
+    pub cut_from: Option<usize>,
 }
 
 impl DeadLetter {
     /// A whole message, whose body is yet to be added.
     pub(super) fn whole(origin: Origin, reason: &'static str, fault: &str) -> Self {
         let fault = fault[..fault.floor_char_boundary(MAX_FAULT)].to_owned();
-        Self { origin, reason, fault, body: Vec::new() }
+        Self { origin, reason, fault, body: Vec::new(), cut_from: None }
     }
 
     /// The body as it came.
@@ -77,6 +81,10 @@ impl DeadLetter {
         put(headers::EXCHANGE, &self.origin.exchange);
         put(headers::ROUTING_KEY, &self.origin.routing_key);
         put(headers::TIME, &Timestamp::now().to_string());
+        if let Some(size) = self.cut_from {
+            let size = i64::try_from(size).unwrap_or(i64::MAX);
+            table.insert(headers::CUT_FROM.into(), AMQPValue::LongLongInt(size));
+        }
         let mut properties = BasicProperties::default().with_headers(table).with_delivery_mode(2);
         if let Some(kind) = &self.origin.content_type {
             properties = properties.with_content_type(kind.as_str().into());
@@ -181,5 +189,27 @@ fn is_missing(error: &lapin::Error) -> bool {
             matches!(fault.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
         }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_body_is_told_by_a_header_with_its_true_size() {
+        let origin = Origin {
+            exchange: "ceilometer".into(),
+            routing_key: "notifications.sample".into(),
+            content_type: None,
+            content_encoding: None,
+        };
+        let whole = DeadLetter::whole(origin, "body-too-large", "it is");
+        let cut_from = |letter: &DeadLetter| {
+            letter.properties().headers().as_ref().unwrap().inner().get(headers::CUT_FROM).cloned()
+        };
+        assert_eq!(cut_from(&whole), None);
+        let cut = DeadLetter { cut_from: Some(5_000_000), ..whole };
+        assert_eq!(cut_from(&cut), Some(AMQPValue::LongLongInt(5_000_000)));
     }
 }

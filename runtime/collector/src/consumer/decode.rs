@@ -18,6 +18,9 @@ use super::counters::Counters;
 use super::dead_letter::DeadLetter;
 use crate::store::Row;
 
+/// Bytes that are kept of a body that is too long to be read: enough to see whose it is.
+const KEPT: usize = 64 << 10;
+
 /// Which delivery of which connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token {
@@ -32,6 +35,20 @@ pub(super) struct Message {
     pub token: Token,
     pub origin: Origin,
     pub body: Vec<u8>,
+    /// The body's length as it was delivered, where it was cut.
+    pub cut_from: Option<usize>,
+}
+
+impl Message {
+    /// A body longer than `longest` is cut to [`KEPT`] bytes at once, so that it holds no memory on its way to the dead letters.
+    pub(super) fn new(token: Token, origin: Origin, mut body: Vec<u8>, longest: usize) -> Self {
+        let cut_from = (body.len() > longest).then_some(body.len());
+        if cut_from.is_some() {
+            body.truncate(KEPT);
+            body.shrink_to_fit();
+        }
+        Self { token, origin, body, cut_from }
+    }
 }
 
 /// Where a message was published to, and as what; a dead letter tells it.
@@ -55,7 +72,8 @@ pub(super) struct Decoded {
 #[derive(Debug)]
 pub(super) struct Decoder {
     pub secret: Secret,
-    pub max_bytes: usize,
+    /// What [`Message::new`] was told; a fault names it.
+    pub longest_body: usize,
     /// The number of the connection that works.
     pub session: Arc<AtomicU64>,
     pub counters: Arc<Counters>,
@@ -93,14 +111,14 @@ impl Decoder {
 
     /// Reads a message. Whatever is in it, there is an answer.
     pub(super) fn decode(&self, message: Message) -> Decoded {
-        let Message { token, origin, body } = message;
+        let Message { token, origin, body, cut_from } = message;
         let refuse = |label: &'static str, fault: String| {
             self.counters.refuse(label);
             DeadLetter::whole(origin.clone(), label, &fault)
         };
-        if body.len() > self.max_bytes {
-            let fault = format!("the body has {} bytes, {} are read at most", body.len(), self.max_bytes);
-            let letter = refuse("body-too-large", fault).with_body(body);
+        if let Some(size) = cut_from {
+            let fault = format!("the body has {size} bytes, {} are read at most", self.longest_body);
+            let letter = DeadLetter { cut_from, ..refuse("body-too-large", fault).with_body(body) };
             return Decoded { token, rows: Vec::new(), dead_letter: Some(letter) };
         }
         let samples = match wire::decode(&body) {
@@ -188,10 +206,12 @@ mod tests {
     use sample::signature::sign;
     use serde_json::json;
 
+    const LONGEST: usize = 100_000;
+
     fn decoder() -> Decoder {
         Decoder {
             secret: Secret::new("s3cr3t"),
-            max_bytes: 100_000,
+            longest_body: LONGEST,
             session: Arc::new(1.into()),
             counters: Arc::default(),
         }
@@ -212,7 +232,7 @@ mod tests {
     fn message(samples: &Value) -> Message {
         let inner = json!({"event_type": "telemetry.polling", "payload": {"samples": samples}});
         let body = json!({"oslo.version": "2.0", "oslo.message": inner.to_string()});
-        Message { body: body.to_string().into(), ..raw(b"") }
+        raw(body.to_string().as_bytes())
     }
 
     fn raw(body: &[u8]) -> Message {
@@ -222,7 +242,7 @@ mod tests {
             content_type: Some("application/json".into()),
             content_encoding: None,
         };
-        Message { token: Token { session: 1, tag: 1 }, origin, body: body.to_vec() }
+        Message::new(Token { session: 1, tag: 1 }, origin, body.to_vec(), LONGEST)
     }
 
     #[test]
@@ -256,13 +276,29 @@ mod tests {
             (b"{}", "event-type"),
             (br#"{"oslo.version":"3.0","oslo.message":"{}"}"#, "envelope-version"),
             (&[b'['; 50_000], "not-json"),
-            (&[b' '; 100_001], "body-too-large"),
         ] {
             let decoded = decoder.decode(raw(body));
             let letter = decoded.dead_letter.unwrap();
             assert_eq!((letter.reason, decoded.rows.len()), (reason, 0));
             assert_eq!(letter.body, body);
         }
+    }
+
+    #[test]
+    fn a_body_that_is_too_long_is_cut_at_once_and_its_size_told() {
+        let body: Vec<u8> = (0..=LONGEST).map(|at| at as u8).collect();
+        let message = raw(&body);
+        assert_eq!((message.body.len(), message.cut_from), (KEPT, Some(LONGEST + 1)));
+        assert!(message.body.capacity() < LONGEST, "the rest is given back");
+        let letter = decoder().decode(message).dead_letter.unwrap();
+        assert_eq!((letter.reason, letter.cut_from), ("body-too-large", Some(LONGEST + 1)));
+        assert_eq!(letter.body, body[..KEPT]);
+        let message = raw(&body[1..]);
+        assert_eq!((message.body.len(), message.cut_from), (LONGEST, None));
+        assert_ne!(decoder().decode(message).dead_letter.unwrap().reason, "body-too-large");
+        let short = Message::new(Token { session: 1, tag: 1 }, raw(b"").origin, vec![b' '; 11], 10);
+        assert_eq!((short.body.len(), short.cut_from), (11, Some(11)), "nothing to cut, yet not read");
+        assert_eq!(decoder().decode(short).dead_letter.unwrap().reason, "body-too-large");
     }
 
     #[test]

@@ -105,7 +105,7 @@ async fn start(
     };
     let decoder = Decoder {
         secret: settings.secret.clone(),
-        max_bytes: settings.max_message_bytes,
+        longest_body: settings.longest_body(),
         session: session.clone(),
         counters: counters.clone(),
     };

@@ -85,6 +85,7 @@ pub(super) struct Session<'a> {
     pipeline: &'a mut Pipeline,
     /// A message that the decoders have no room for yet. Nothing is taken in beside it, and it is not in the ledger.
     held: Option<Message>,
+    longest_body: usize,
     ledger: Ledger,
     notices: Notices,
 }
@@ -129,6 +130,7 @@ impl<'a> Session<'a> {
             undertaker,
             pipeline,
             held: None,
+            longest_body: settings.longest_body(),
             ledger: Ledger::new(settings.in_flight()),
             notices: Notices::default(),
         })
@@ -205,16 +207,14 @@ impl<'a> Session<'a> {
     fn message(&self, delivery: Delivery) -> Message {
         self.pipeline.counters.messages.fetch_add(1, Relaxed);
         let text = |text: &Option<lapin::types::ShortString>| text.as_ref().map(ToString::to_string);
-        Message {
-            token: Token { session: self.number, tag: delivery.delivery_tag },
-            origin: Origin {
-                exchange: delivery.exchange.to_string(),
-                routing_key: delivery.routing_key.to_string(),
-                content_type: text(delivery.properties.content_type()),
-                content_encoding: text(delivery.properties.content_encoding()),
-            },
-            body: delivery.data,
-        }
+        let token = Token { session: self.number, tag: delivery.delivery_tag };
+        let origin = Origin {
+            exchange: delivery.exchange.to_string(),
+            routing_key: delivery.routing_key.to_string(),
+            content_type: text(delivery.properties.content_type()),
+            content_encoding: text(delivery.properties.content_encoding()),
+        };
+        Message::new(token, origin, delivery.data, self.longest_body)
     }
 
     async fn acknowledge(&mut self) -> Result<(), SessionError> {

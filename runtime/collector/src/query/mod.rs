@@ -13,7 +13,8 @@
 //!
 //! # Bounds
 //! A query ends at its limit, and after [`DEADLINE`] in any case: a clause on metadata that nothing fulfils would otherwise read
-//! the whole store.
+//! the whole store. It fails where its samples have more than [`MAX_FOUND_METADATA`]: a limit alone would allow ten times that, and
+//! what is read takes several times the memory of its text.
 
 mod compare;
 mod error;
@@ -34,8 +35,11 @@ pub use select::{StoredSample, samples};
 
 /// Samples that a query finds unless it says otherwise: python-ceilometerclient's.
 pub const DEFAULT_LIMIT: usize = 100;
-/// The most samples that a query can ask for: about 15 MB as JSON.
+/// The most samples that a query can ask for: about 15 MB as JSON with a genuine agent's metadata.
 pub const MAX_LIMIT: usize = 10_000;
+/// The most metadata that a query's samples may have together, in bytes of JSON, counted for each sample that has it, since
+/// each one's is shown: a sample's own may have 64 KiB. Genuine ones have about 1 KiB.
+pub const MAX_FOUND_METADATA: usize = 64 << 20;
 /// The longest text of a query, in bytes.
 pub const MAX_QUERY: usize = 8 << 10;
 /// The most clauses of a query.

@@ -8,7 +8,7 @@ use rusqlite::{Connection, ErrorCode, Row, params_from_iter};
 use sample::{Kind, Timestamp};
 use serde_json::{Map, Number, Value};
 
-use super::{Clause, DEADLINE, Operator, SampleQuery, compare};
+use super::{Clause, DEADLINE, MAX_FOUND_METADATA, Operator, SampleQuery, compare};
 use crate::decimal::Decimal;
 use crate::store::{Store, StoreError, text_of};
 
@@ -47,7 +47,8 @@ pub struct StoredSample {
 /// The samples of a query: newest timestamp first, and of equal ones the last stored first.
 ///
 /// # Errors
-/// [`StoreError`]: [`StoreError::TooBroad`] where the query found too little in too much.
+/// [`StoreError`]: [`StoreError::TooBroad`] where the query found too little in too much, [`StoreError::TooMuch`] where what it
+/// found has more than [`MAX_FOUND_METADATA`].
 pub fn samples(store: &Store, query: &SampleQuery) -> Result<Vec<StoredSample>, StoreError> {
     samples_within(store, query, DEADLINE)
 }
@@ -60,7 +61,7 @@ pub(crate) fn samples_within(
     store.read_for(deadline);
     // Of one moment, for names are looked up beside the rows; dropping it ends it.
     let moment = store.connection.unchecked_transaction().map_err(failed)?;
-    select(&moment, query)
+    select(&moment, query, MAX_FOUND_METADATA)
 }
 
 fn failed(source: rusqlite::Error) -> StoreError {
@@ -70,15 +71,21 @@ fn failed(source: rusqlite::Error) -> StoreError {
     }
 }
 
-fn select(connection: &Connection, query: &SampleQuery) -> Result<Vec<StoredSample>, StoreError> {
+fn select(
+    connection: &Connection,
+    query: &SampleQuery,
+    budget: usize,
+) -> Result<Vec<StoredSample>, StoreError> {
     let statement = query.statement();
     let mut lookup = Lookup::new(connection);
     let mut prepared = connection.prepare_cached(&statement.text).map_err(failed)?;
     let mut rows = prepared.query(params_from_iter(statement.values)).map_err(failed)?;
     let mut found = Vec::new();
+    let mut left = budget;
     while found.len() < query.limit {
         let Some(row) = rows.next().map_err(failed)? else { break };
-        if lookup.fulfils(row, &query.clauses)? {
+        if let Some(bytes) = lookup.fulfils(row, &query.clauses)? {
+            left = left.checked_sub(bytes).ok_or(StoreError::TooMuch)?;
             found.push(lookup.sample(row)?);
         }
     }
@@ -96,6 +103,8 @@ struct Lookup<'c> {
 struct Metadata {
     /// None once the clauses exclude it: only its verdict is needed again.
     fields: Option<Arc<Map<String, Value>>>,
+    /// Of its text.
+    bytes: usize,
 }
 
 impl<'c> Lookup<'c> {
@@ -103,18 +112,18 @@ impl<'c> Lookup<'c> {
         Self { connection, names: HashMap::new(), forms: HashMap::new(), metadata: HashMap::new() }
     }
 
-    /// The clauses that the statement left open.
-    fn fulfils(&mut self, row: &Row<'_>, clauses: &[Clause]) -> Result<bool, StoreError> {
+    /// Asks the clauses that the statement left open; where all hold, the bytes of the sample's metadata.
+    fn fulfils(&mut self, row: &Row<'_>, clauses: &[Clause]) -> Result<Option<usize>, StoreError> {
         for clause in clauses {
             if let Clause::Volume { operator, value } = clause
                 && !volume_fulfils(row, *operator, value)?
             {
-                return Ok(false);
+                return Ok(None);
             }
         }
         let id: i64 = row.get("metadata").map_err(failed)?;
         if let Some(known) = self.metadata.get(&id) {
-            return Ok(known.fields.is_some());
+            return Ok(known.fields.is_some().then_some(known.bytes));
         }
         let text: String = self.read("SELECT fields FROM metadata WHERE id = ?1", id, |row| row.get(0))?;
         let fields: Map<String, Value> =
@@ -126,8 +135,9 @@ impl<'c> Lookup<'c> {
         if self.metadata.len() >= REMEMBERED {
             self.metadata.clear();
         }
-        self.metadata.insert(id, Metadata { fields: fulfilled.then(|| Arc::new(fields)) });
-        Ok(fulfilled)
+        let bytes = text.len();
+        self.metadata.insert(id, Metadata { fields: fulfilled.then(|| Arc::new(fields)), bytes });
+        Ok(fulfilled.then_some(bytes))
     }
 
     /// The sample of a row that fulfils all clauses.
@@ -210,4 +220,28 @@ fn damaged(what: &str, fault: &dyn std::fmt::Display) -> StoreError {
 
 fn nameless() -> StoreError {
     StoreError::Damaged("it has no meter or no resource".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::Fixture;
+
+    #[test]
+    fn metadata_is_counted_for_each_sample_that_has_it() {
+        let fixture = Fixture::with(10);
+        let store = fixture.reader();
+        let ask = |query, limit, budget| {
+            let query = SampleQuery::parse(None, query, Some(limit)).unwrap();
+            select(&store.connection, &query, budget).map(|found| found.len())
+        };
+        let text = "SELECT sum(length(fields)) FROM metadata";
+        let once: i64 = store.connection.query_row(text, [], |row| row.get(0)).unwrap();
+        let once = once as usize;
+        // Ten samples of five resources: each metadata is shown twice.
+        assert_eq!(ask(None, 10, 2 * once).unwrap(), 10);
+        assert!(matches!(ask(None, 10, 2 * once - 1), Err(StoreError::TooMuch)));
+        assert_eq!(ask(None, 5, once).unwrap(), 5, "what lies beyond the limit does not count");
+        assert_eq!(ask(Some("metadata.display_name=web-1"), 10, once).unwrap(), 2, "nor what is excluded");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::query::DEADLINE;
+use crate::query::{DEADLINE, MAX_FOUND_METADATA};
 
 /// Why the store cannot be opened, written or read. The texts say what to do where there is something to do.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,12 @@ pub enum StoreError {
         "the query read for {DEADLINE:?} without an end: narrow it by meter, resource_id, project_id or timestamp, or lower its limit"
     )]
     TooBroad,
+    /// A query whose samples have too much metadata.
+    #[error(
+        "the samples have more than {} MiB of metadata: lower the limit, or narrow the query by meter, resource_id, project_id or timestamp",
+        MAX_FOUND_METADATA >> 20
+    )]
+    TooMuch,
     /// A row that no collector wrote.
     #[error("the store holds a sample that cannot be read: {0}")]
     Damaged(String),
@@ -77,6 +83,7 @@ impl StoreError {
             Self::TooNew { .. } => "too-new",
             Self::TooOld { .. } => "too-old",
             Self::TooBroad => "too-broad",
+            Self::TooMuch => "too-much",
             Self::Damaged(_) => "damaged",
             Self::Open { source, .. } | Self::Failed { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "locked",
