@@ -1,11 +1,13 @@
 //! A domain's XML as an [`Identity`].
 //!
 //! The XML holds a tenant's texts (display names, image properties), so it is read as hostile: of bounded size and number of
-//! elements and devices, without DTD and so without entities; nothing here recurses. The UUID is the one that libvirt gave,
+//! elements and devices, without DTD and so without entities, with tags that the parser does not take long for ([`tags`]);
+//! nothing here recurses. The UUID is the one that libvirt gave,
 //! never the XML's: an XML that names another one is refused.
 
 mod devices;
 mod nova;
+mod tags;
 
 use roxmltree::{Document, Node, ParsingOptions};
 
@@ -16,6 +18,15 @@ pub const MOST_XML: usize = 4 << 20;
 
 /// The most elements, attributes' owners and texts in an XML: one per 40 bytes of the largest.
 pub const MOST_NODES: u32 = 100_000;
+
+/// The most bytes between a `<` and its `>`: the longest attribute of nova's has some hundreds.
+pub const MOST_TAG: usize = 16 << 10;
+
+/// The most attributes of an element; libvirt writes some twenty.
+pub const MOST_ATTRIBUTES: usize = 256;
+
+/// The most declarations of namespaces; libvirt and nova write a handful.
+pub const MOST_NAMESPACES: usize = 256;
 
 /// The most disks, and the most interfaces, of an instance.
 pub const MOST_DEVICES: usize = 1024;
@@ -51,7 +62,10 @@ pub enum XmlError {
     /// The UUID is missing, or is not the domain's.
     #[error("the domain XML names the UUID {0:?}, libvirt another one")]
     Uuid(String),
-    /// More than [`MOST_DEVICES`] or [`MOST_PROPERTIES`].
+    /// A tag of more than [`MOST_TAG`].
+    #[error("the domain XML has a tag of more than {MOST_TAG} bytes")]
+    Tag,
+    /// More than [`MOST_DEVICES`], [`MOST_PROPERTIES`], [`MOST_ATTRIBUTES`] or [`MOST_NAMESPACES`].
     #[error("the domain XML has more than {most} {what}")]
     Many {
         /// Of what.
@@ -69,6 +83,7 @@ pub fn identity(xml: String, known: Known<'_>) -> Result<Identity, XmlError> {
     if xml.len() > MOST_XML {
         return Err(XmlError::Large(xml.len()));
     }
+    tags::check(&xml)?;
     let options = ParsingOptions { allow_dtd: false, nodes_limit: MOST_NODES, ..ParsingOptions::default() };
     let mut identity = {
         let document = Document::parse_with_options(&xml, options).map_err(XmlError::Parse)?;

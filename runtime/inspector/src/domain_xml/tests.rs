@@ -163,3 +163,57 @@ fn deep_nesting_is_read_without_recursion() {
     let xml = domain(&format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)));
     assert!(identity(xml, known(UUID)).is_ok());
 }
+
+/// Refused before the parser sees it, and soon.
+#[track_caller]
+fn refused_soon(xml: String) -> XmlError {
+    assert!(xml.len() <= MOST_XML);
+    let started = std::time::Instant::now();
+    let error = identity(xml, known(UUID)).unwrap_err();
+    assert!(started.elapsed() < std::time::Duration::from_secs(5), "{:?}", started.elapsed());
+    error
+}
+
+#[test]
+fn tags_that_the_parser_would_take_long_for_are_refused() {
+    let attributes = |count| (0..count).map(|number| format!(" a{number}=''")).collect::<String>();
+    let error = refused_soon(domain(&format!("<a{}/>", attributes(300_000))));
+    assert!(matches!(error, XmlError::Many { what: "attributes in a tag", .. }), "{error:?}");
+    identity(domain(&format!("<a{}/>", attributes(MOST_ATTRIBUTES))), known(UUID)).unwrap();
+    let error = refused_soon(domain(&format!("<a b='{}'/>", ">".repeat(MOST_TAG))));
+    assert!(matches!(error, XmlError::Tag), "{error:?}");
+    let error = refused_soon(domain(&format!("<a{}/>", " ".repeat(MOST_TAG))));
+    assert!(matches!(error, XmlError::Tag), "{error:?}");
+    let declared: String = (0..90_000).map(|number| format!("<n xmlns:n{number}='u{number}'/>")).collect();
+    let error = refused_soon(domain(&declared));
+    assert!(matches!(error, XmlError::Many { what: "namespace declarations", .. }), "{error:?}");
+}
+
+#[test]
+fn the_most_that_the_bounds_allow_is_parsed_soon() {
+    let attributes: String = (0..MOST_ATTRIBUTES).map(|number| format!(" a{number}=''")).collect();
+    let tag = format!("<a{attributes}/>");
+    let xml = domain(&tag.repeat((MOST_XML - 100) / tag.len()));
+    let started = std::time::Instant::now();
+    identity(xml, known(UUID)).unwrap();
+    assert!(started.elapsed() < std::time::Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn texts_of_a_tenant_count_neither_as_tags_nor_as_namespaces() {
+    let words = "xmlns = &lt;a ".repeat(2 * MOST_NAMESPACES);
+    let long = "y".repeat(2 * MOST_TAG);
+    for inner in [
+        format!("<title>{words}{long}</title>"),
+        format!("<title a='> xmlns' b=\"{}\"/>", "xmlns = ".repeat(2 * MOST_NAMESPACES)),
+        format!("<!-- <a {words}{long} -->"),
+        format!("<title><![CDATA[ <a {words}{long} ]]></title>"),
+        format!("<?note <a {words}{long} ?>"),
+    ] {
+        identity(domain(&inner), known(UUID)).unwrap();
+    }
+    for broken in ["<!-- ", "<![CDATA[", "<?", "<", "<a b='"] {
+        let error = identity(domain(broken), known(UUID)).unwrap_err();
+        assert!(matches!(error, XmlError::Parse(_)), "{broken}: {error:?}");
+    }
+}
