@@ -8,6 +8,8 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{Mode, OFlags};
+
 use crate::snapshot::{Instance, Snapshot};
 
 /// The largest recording that is read: 5,000 instances with every group are about 100 MB.
@@ -91,12 +93,20 @@ fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn load(path: &Path) -> Result<Snapshot, RecordingError> {
     let read = |source| RecordingError::Read { path: path.to_owned(), source };
     let large = || RecordingError::Large { path: path.to_owned() };
-    let file = File::open(path).map_err(read)?;
-    if file.metadata().map_err(read)?.len() > MOST_BYTES {
+    // Without waiting for the other end of a pipe; a regular file is not read otherwise for it.
+    let file = File::from(
+        rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())
+            .map_err(|error| read(error.into()))?,
+    );
+    let metadata = file.metadata().map_err(read)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        return Err(read(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    if metadata.len() > MOST_BYTES {
         return Err(large());
     }
     let mut content = Vec::new();
-    // The file may be a pipe, or grow: one byte more than is allowed tells.
+    // The file may grow: one byte more than is allowed tells.
     file.take(MOST_BYTES + 1).read_to_end(&mut content).map_err(read)?;
     if u64::try_from(content.len()).is_ok_and(|size| size > MOST_BYTES) {
         return Err(large());

@@ -119,3 +119,13 @@ fn a_recording_that_cannot_be_written_leaves_the_old_one() {
     let path = folder.path().join("none").join("host.json");
     assert!(matches!(record(&snapshot(&[]), &path), Err(RecordingError::Write { .. })));
 }
+
+#[test]
+fn a_pipe_is_refused_without_waiting_for_its_other_end() {
+    let folder = folder();
+    let path = folder.path().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR | Mode::WUSR, 0)
+        .unwrap();
+    let RecordingError::Read { source, .. } = load(&path).unwrap_err() else { panic!("it could be read") };
+    assert_eq!(source.to_string(), "it is no regular file");
+}
