@@ -1,7 +1,11 @@
 //! Secrets: in the file, in a file of their own, or in the environment.
 //!
+//! A secret that is read from elsewhere must be there: an empty file or variable is a fault, for it is rather a mishap (a file
+//! that was not filled in yet) than the wish to do without. Only the text `""` in the configuration itself says that.
+//!
 //! What was read leaves this module as a `String` for a type that hides it at once; no fault quotes it.
 
+use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -32,7 +36,7 @@ const KEYS: &[Key] = &[
     key("env", "text", "", "The environment variable that holds the secret."),
 ];
 
-/// A secret; it may be empty.
+/// A secret; empty only where the text stands here.
 pub(crate) fn secret(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     match &node.value {
         Value::Scalar(text) if text.len() as u64 <= MAX_SECRET => Some(text.clone()),
@@ -59,38 +63,59 @@ fn elsewhere(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     match (map.get("file"), map.get("env")) {
         (Some(file), None) => {
             let path = value::path(d, file)?;
+            let shown = shown(&path.to_string_lossy());
             match read(&path) {
-                Ok((text, others_may_read)) => {
-                    if others_may_read {
-                        let path = shown(&path.to_string_lossy());
-                        d.faults.warning(
-                            &file.place,
-                            format!("everybody on this host may read {path} (chmod o-r)"),
-                        );
+                Ok((text, others_may_read)) => match filled(text) {
+                    Ok(text) => {
+                        if others_may_read {
+                            let warning = format!("everybody on this host may read {shown} (chmod o-r)");
+                            d.faults.warning(&file.place, warning);
+                        }
+                        Some(text)
                     }
-                    Some(text)
-                }
+                    Err(problem) => {
+                        d.faults.error(&file.place, format!("the secret in {shown} {problem}"));
+                        None
+                    }
+                },
                 Err(problem) => {
-                    let path = shown(&path.to_string_lossy());
-                    d.faults.error(&file.place, format!("cannot read the secret in {path}: {problem}"));
+                    d.faults.error(&file.place, format!("cannot read the secret in {shown}: {problem}"));
                     None
                 }
             }
         }
         (None, Some(variable)) => {
             let name = value::text(d, variable)?;
-            let found = std::env::var(&name).ok();
-            if found.is_none() {
-                let name = shown(&name);
-                d.faults.error(&variable.place, format!("the environment variable {name} is not set"));
-            }
+            let found = from_variable(std::env::var_os(&name));
             found
+                .map_err(|problem| {
+                    let name = shown(&name);
+                    d.faults.error(&variable.place, format!("the environment variable {name} {problem}"));
+                })
+                .ok()
         }
         _ => {
             d.faults.error(&node.place, "a secret's place is one of `file` and `env`");
             None
         }
     }
+}
+
+/// A secret that is not empty; what is wrong otherwise.
+fn filled(text: String) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("is empty; write \"\" here to do without one".to_owned());
+    }
+    Ok(text)
+}
+
+/// The secret in an environment variable; what is wrong otherwise, without what it holds.
+fn from_variable(value: Option<OsString>) -> Result<String, String> {
+    let value = value.ok_or("is not set")?;
+    if value.len() as u64 > MAX_SECRET {
+        return Err(format!("is larger than {MAX_SECRET} bytes"));
+    }
+    filled(value.into_string().map_err(|_| "is not UTF-8")?)
 }
 
 /// The secret in a file, and whether everybody may read it.
@@ -105,4 +130,21 @@ fn read(path: &Path) -> Result<(String, bool), String> {
         }
     }
     Ok((text, others))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn a_variable_is_a_secret_only_where_it_holds_a_bounded_text() {
+        let read = |bytes: &[u8]| from_variable(Some(OsString::from_vec(bytes.to_vec())));
+        assert_eq!(read(b"hunter2").as_deref(), Ok("hunter2"));
+        assert_eq!(from_variable(None).unwrap_err(), "is not set");
+        assert_eq!(read(b"").unwrap_err(), "is empty; write \"\" here to do without one");
+        assert_eq!(read(b"hunter2\xff").unwrap_err(), "is not UTF-8");
+        assert!(read(&[b'x'; 4096]).is_ok());
+        assert_eq!(read(&[b'x'; 4097]).unwrap_err(), "is larger than 4096 bytes");
+    }
 }
