@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::fault::shown;
+use crate::file::open_file;
 use crate::section::{Decoder, meant};
 use crate::yaml::{Node, Value};
 
@@ -208,7 +209,7 @@ fn show_duration(time: Duration) -> String {
 /// A file that must be there and readable now, so that nothing starts without it.
 pub(crate) fn readable(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {
     let path = path(d, node)?;
-    let problem = match std::fs::File::open(&path).and_then(|file| file.metadata()) {
+    let problem = match open_file(&path).and_then(|file| file.metadata()) {
         Ok(metadata) if metadata.is_dir() => "it is a folder".to_owned(),
         Ok(_) => return Some(path),
         Err(error) => error.to_string(),

@@ -1,7 +1,7 @@
 //! YAML text to a tree of nodes that know their places.
 //!
 //! The parser's events are pulled one by one, so that every bound holds while the text is read, not after. Aliases are
-//! copies that count against [`MAX_NODES`], merge keys (`<<`) work as in PyYAML. Refused with a fault each: a second
+//! copies that count against [`MAX_NODES`], long texts more than short ones; merge keys (`<<`) work as in PyYAML. Refused with a fault each: a second
 //! document, a key that is given twice (PyYAML would take the last), a key that is no text, tags of programs
 //! (`!!python/…`). After broken syntax nothing can be read and there is one fault; the others leave the rest of the
 //! tree to be checked too.
@@ -19,6 +19,12 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// The most nodes, those that aliases and merge keys repeat included.
 const MAX_NODES: usize = 20_000;
+
+/// The longest single value or key, in bytes: twice the longest setting.
+const MAX_SCALAR: usize = 8192;
+
+/// A text of this many bytes, begun ones left out, counts as one value more: so copies of long texts are bounded too.
+const BYTES_OF_A_VALUE: usize = 256;
 
 /// How deep nodes may be nested; the deepest setting stands at 7.
 const MAX_DEPTH: usize = 32;
@@ -63,17 +69,19 @@ impl Node {
         matches!(self.value, Value::Null)
     }
 
-    /// The nodes of this tree, and its height.
+    /// What this tree counts as, in nodes, and its height.
     fn extent(&self) -> (usize, usize) {
         let deeper = |(count, height): (usize, usize), node: &Self| {
             let (below, deep) = node.extent();
             (count + below, height.max(deep + 1))
         };
         match &self.value {
-            Value::Null | Value::Scalar(_) => (1, 1),
+            Value::Null => (1, 1),
+            Value::Scalar(text) => (weight(text), 1),
             Value::Sequence(items) => items.iter().fold((1, 1), deeper),
             Value::Mapping(entries) => {
-                entries.iter().map(|entry| &entry.node).fold((1 + entries.len(), 1), deeper)
+                let keys: usize = entries.iter().map(|entry| weight(&entry.key)).sum();
+                entries.iter().map(|entry| &entry.node).fold((1 + keys, 1), deeper)
             }
         }
     }
@@ -166,7 +174,10 @@ impl Tree<'_> {
                 Err("a second document: a configuration file holds one".into())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.spend(1)?;
+                if text.len() > MAX_SCALAR {
+                    return Err(format!("a text of {} bytes; at most {MAX_SCALAR}", text.len()));
+                }
+                self.spend(weight(&text))?;
                 let text_wanted = self.check_tag(tag.as_deref(), &place);
                 let plain = style == ScalarStyle::Plain && !text_wanted;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
@@ -306,6 +317,11 @@ impl Tree<'_> {
         }
         Ok(())
     }
+}
+
+/// What a text counts as, in nodes.
+fn weight(text: &str) -> usize {
+    1 + text.len() / BYTES_OF_A_VALUE
 }
 
 fn too_deep() -> String {

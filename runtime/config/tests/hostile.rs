@@ -41,6 +41,33 @@ fn aliases_do_not_multiply_without_bound() {
 }
 
 #[test]
+fn aliases_of_long_texts_do_not_fill_the_memory() {
+    let aliases = ", *a".repeat(15_000);
+    refused(
+        format!("a: &a \"{}\"\nb: [x{aliases}]\n", "x".repeat(500_000)),
+        "a text of 500000 bytes; at most 8192",
+    );
+    refused(format!("a: &a \"{}\"\nb: [x{aliases}]\n", "x".repeat(8_000)), "more than 20000 values");
+    refused(format!("a: &a {{\"{}\": 1}}\nb: [x{aliases}]\n", "x".repeat(1_000)), "more than 20000 values");
+    refused(format!("? \"{}\"\n: 1\n", "x".repeat(8_193)), "a text of 8193 bytes");
+}
+
+/// Reading it would wait for a writer for ever.
+#[test]
+fn a_pipe_is_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let faults = load_pipeline(&pipe).unwrap_err();
+    assert!(faults.to_string().contains("cannot read the file: it is no regular file"), "{faults}");
+    let file = folder.path().join("pipeline.yaml");
+    fs::write(&file, "guests: [{name: x, module: pipe}]\npublisher: {telemetry_secret: {file: pipe}}\n")
+        .unwrap();
+    let faults = load_pipeline(&file).unwrap_err().to_string();
+    assert_eq!(faults.matches("it is no regular file").count(), 2, "{faults}");
+}
+
+#[test]
 fn merge_keys_do_not_multiply_without_bound() {
     let keys: String = (0..500).map(|key| format!("  k{key}: 1\n")).collect();
     let merges: String = (0..500).map(|number| format!("m{number}: {{<<: *a}}\n")).collect();
