@@ -107,6 +107,9 @@ fn forged_and_malformed_samples_are_dead_lettered_and_their_neighbours_stored() 
     scene.end(&good)
 }
 
+/// Bytes that are kept of a body that is too large.
+const HEAD_OF_TOO_LARGE: usize = 64 << 10;
+
 #[test]
 fn messages_that_cannot_be_read_are_dead_lettered_as_they_came() -> Result<()> {
     let mut scene = scene()?;
@@ -148,7 +151,11 @@ fn messages_that_cannot_be_read_are_dead_lettered_as_they_came() -> Result<()> {
     let mut found: BTreeMap<Vec<u8>, String> =
         letters.into_iter().map(|letter| (letter.body, letter.headers[REASON].clone())).collect();
     assert_eq!(found.len(), bad.len());
-    for (body, reason) in bad {
+    for (mut body, reason) in bad {
+        if reason == "body-too-large" {
+            // Of what is too large to be read, the head tells enough.
+            body.truncate(HEAD_OF_TOO_LARGE);
+        }
         let head = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
         assert_eq!(found.remove(&body).context(head.clone())?, reason, "{head}");
     }

@@ -23,6 +23,8 @@ use super::decode::{Message, Origin, Token};
 use super::ledger::{Ack, Astray, Ledger};
 use crate::Settings;
 
+/// How long the broker may take to say that it delivers no more.
+const CANCEL: Duration = Duration::from_secs(3);
 /// How long a stopping collector waits for the commit and the acknowledgement of what it has received.
 pub(super) const DRAIN: Duration = Duration::from_secs(20);
 
@@ -156,10 +158,12 @@ impl<'a> Session<'a> {
                     self.held = None;
                     deadline.as_mut().reset(tokio::time::Instant::now() + DRAIN);
                     for tag in self.tags.drain(..) {
-                        self.channel
-                            .basic_cancel(tag, BasicCancelOptions::default())
-                            .await
-                            .map_err(SessionError::Broken)?;
+                        let cancelled = self.channel.basic_cancel(tag, BasicCancelOptions::default());
+                        // A broker that reads no more must not hold up the end.
+                        match tokio::time::timeout(CANCEL, cancelled).await {
+                            Ok(cancelled) => cancelled.map_err(SessionError::Broken)?,
+                            Err(_) => break,
+                        }
                     }
                 }
                 () = work.closed() => return Err(SessionError::Committer),
