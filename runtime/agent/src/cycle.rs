@@ -16,7 +16,7 @@ use std::time::{Duration, Instant as Clock};
 
 use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
 use sample::{Metadata, Timestamp};
-use sandbox::{Outcome, Skip};
+use sandbox::Outcome;
 
 use crate::outlets::Outlets;
 use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
@@ -297,11 +297,7 @@ impl Cycle<'_> {
             }
             Outcome::Skipped(skip) => {
                 report.skipped(guest, skip.label());
-                if skip == Skip::NoData {
-                    tracing::debug!(guest, instance = uuid, "skipped: {skip}");
-                } else {
-                    tracing::debug!(guest, instance = uuid, "skipped, as Ceilometer does: {skip}");
-                }
+                tracing::debug!(guest, instance = uuid, "skipped: {skip}");
             }
             Outcome::Permanent(reason) => {
                 tracing::error!(guest, instance = uuid, "will not be polled again by this guest: {reason}");
