@@ -9,7 +9,6 @@ use agent::Plan;
 use agent::cycle::Host;
 use agent::outlets::Outlets;
 use anyhow::{Context, Result, ensure};
-use inspector::Inspector;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
@@ -54,15 +53,11 @@ pub fn one(instances: usize) -> Result<()> {
     // JSON is YAML.
     std::fs::write(&pipeline, text.to_string())?;
     let plan = Plan::make(config::load_pipeline(&pipeline)?)?.value;
-    let config::Inspector::Libvirt(settings) = &plan.pipeline.inspector else {
-        unreachable!("the pipeline says libvirt")
-    };
-    let inspector = Inspector::libvirt(settings.clone());
     let runtime = Runtime::new()?;
     let host = {
         let _runtime = runtime.enter();
         let outlets = Outlets::start(&plan.pipeline)?;
-        Host::new(plan, inspector, outlets)
+        Host::new(plan, outlets)?
     };
     let started = Instant::now();
     host.cycle(&host.plan().sources[0])?;
