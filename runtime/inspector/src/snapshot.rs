@@ -44,6 +44,22 @@ pub struct Snapshot {
     pub groups: Groups,
     /// One entry per instance, in the order of their UUIDs.
     pub instances: Vec<Arc<Instance>>,
+    /// Instances that exist on the host and have no entry: they are not gone, and what is remembered of them is to be kept.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An instance of which it is not known whose it is, so that nothing of it is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The UUID, lower-case and hyphenated.
+    pub uuid: String,
+    /// libvirt's name of the domain.
+    pub name: String,
+    /// virDomainState at the time of the snapshot.
+    pub power: Power,
+    /// Why: its XML was refused, or could not be read.
+    pub why: String,
 }
 
 /// One instance's readings.
@@ -238,8 +254,8 @@ pub struct Disk {
     pub physical: Option<u64>,
 }
 
-/// A virtual network interface. One whose driver lacks any of the counters is left out of a snapshot; an instance that is shut
-/// off has none.
+/// A virtual network interface. A counter that its driver lacks is None, and all of them where libvirt knows no such interface;
+/// an instance that is shut off has no interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vnic {
     /// The target device on the host (`tap2b0405c7-5a`).
@@ -255,21 +271,21 @@ pub struct Vnic {
     /// `filterref/parameter`: names in lower case.
     pub parameters: Vec<(String, String)>,
     /// Bytes received by the instance.
-    pub rx_bytes: u64,
+    pub rx_bytes: Option<u64>,
     /// Packets received.
-    pub rx_packets: u64,
+    pub rx_packets: Option<u64>,
     /// Errors while receiving.
-    pub rx_errors: u64,
+    pub rx_errors: Option<u64>,
     /// Packets dropped while receiving.
-    pub rx_drop: u64,
+    pub rx_drop: Option<u64>,
     /// Bytes sent by the instance.
-    pub tx_bytes: u64,
+    pub tx_bytes: Option<u64>,
     /// Packets sent.
-    pub tx_packets: u64,
+    pub tx_packets: Option<u64>,
     /// Errors while sending.
-    pub tx_errors: u64,
+    pub tx_errors: Option<u64>,
     /// Packets dropped while sending.
-    pub tx_drop: u64,
+    pub tx_drop: Option<u64>,
 }
 
 /// A raw field of libvirt's typed parameters.
