@@ -232,7 +232,7 @@ fn limits(set: &config::LimitOverrides) -> Limits {
 }
 
 /// An error with what it came from, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

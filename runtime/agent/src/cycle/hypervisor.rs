@@ -54,8 +54,10 @@ impl Hypervisor {
 
     /// Drops what is remembered of instances that left the hypervisor.
     pub(super) fn forget_gone(&self, source: &PlannedSource, snapshot: &Snapshot) {
+        let read = snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str());
+        // Those that could not be read this time are not gone.
         let present: HashSet<&str> =
-            snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str()).collect();
+            read.chain(snapshot.left_out.iter().map(|left_out| left_out.uuid.as_str())).collect();
         lock(&self.described).retain(|uuid, _| present.contains(uuid.as_str()));
         lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
         for selection in &source.selections {

@@ -7,35 +7,45 @@ use agent::plan::PlannedSource;
 use serde_json::{Value, json};
 
 use super::plan;
+use super::probe::Findings;
 use super::table::Table;
 use crate::cli::{CheckArguments, Report};
 use crate::exit::BadFile;
 
 pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match (plan(&arguments.pipeline), arguments.output) {
-        (Ok(loaded), Report::Json) => {
-            let report =
-                json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(&loaded.value) });
-            writeln!(out, "{report:#}")?;
-            Ok(())
-        }
-        (Ok(loaded), Report::Text) => {
-            for warning in &loaded.warnings {
-                writeln!(out, "{warning}")?;
-            }
-            show(&loaded.value, &mut out)?;
-            Ok(())
-        }
+    let loaded = match (plan(&arguments.pipeline), arguments.output) {
+        (Ok(loaded), _) => loaded,
         (Err(faults), Report::Json) => {
             writeln!(out, "{:#}", json!({ "ok": false, "faults": faults.to_json() }))?;
-            Err(BadFile.into())
+            return Err(BadFile.into());
         }
         (Err(faults), Report::Text) => {
             writeln!(out, "{faults}")?;
-            Err(BadFile.into())
+            return Err(BadFile.into());
         }
+    };
+    let plan = &loaded.value;
+    if arguments.output == Report::Text {
+        for warning in &loaded.warnings {
+            writeln!(out, "{warning}")?;
+        }
+        show(plan, &mut out)?;
     }
+    let found = if arguments.probe { Some(Findings::of(plan)?) } else { None };
+    match (arguments.output, &found) {
+        (Report::Json, found) => {
+            let mut report =
+                json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(plan) });
+            if let Some(found) = found {
+                report["probe"] = found.to_json();
+            }
+            writeln!(out, "{report:#}")?;
+        }
+        (Report::Text, Some(found)) => write!(out, "\n{found}")?,
+        (Report::Text, None) => {}
+    }
+    found.map_or(Ok(()), |found| found.verdict())
 }
 
 fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
