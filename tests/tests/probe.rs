@@ -31,8 +31,12 @@ fn a_probe_says_what_answers_and_publishes_nothing() -> Result<()> {
     let report: Value = serde_json::from_str(&probed.stdout)?;
     assert_eq!(report["ok"], true, "the file is well");
     assert_eq!(report["probe"]["hypervisors"][0]["ok"], false);
-    let targets: Vec<_> =
-        report["probe"]["targets"].as_array().context("targets")?.iter().map(|target| &target["ok"]).collect();
+    let targets: Vec<_> = report["probe"]["targets"]
+        .as_array()
+        .context("targets")?
+        .iter()
+        .map(|target| &target["ok"])
+        .collect();
     assert_eq!(targets, [false, true]);
     Ok(())
 }

@@ -73,6 +73,19 @@ impl Host {
         &self.plan
     }
 
+    /// Where samples go.
+    pub const fn outlets(&self) -> &Outlets {
+        &self.outlets
+    }
+
+    /// The snapshot that a cycle of this source would poll.
+    ///
+    /// # Errors
+    /// As of [`Self::cycle`].
+    pub fn inspect(&self, source: &PlannedSource) -> Result<Snapshot, InspectError> {
+        self.hypervisors[source.hypervisor].inspector.snapshot(&source.groups)
+    }
+
     /// Where samples go, for the end.
     pub fn into_outlets(self) -> Outlets {
         self.outlets
@@ -93,7 +106,7 @@ impl Host {
         let hypervisor = &self.hypervisors[source.hypervisor];
         // One timestamp for the poll, from before the readings are taken.
         let timestamp = Timestamp::now();
-        let mut snapshot = hypervisor.inspector.snapshot(&source.groups)?;
+        let mut snapshot = self.inspect(source)?;
         let inspected = started.elapsed();
         hypervisor.forget_gone(source, &snapshot);
         snapshot
