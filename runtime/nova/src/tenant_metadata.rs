@@ -352,3 +352,76 @@ fn wait(error: &NovaError, backoff: &mut Backoff, refresh: Duration) -> Duration
 fn shown(time: SystemTime) -> String {
     DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Secs, true)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Login, Scope, Secret, User};
+
+    fn worker(hosts: &[&str]) -> (TenantMetadata, Worker) {
+        let login =
+            Login::Password { user: User::Id("u".into()), password: Secret::new("p"), scope: Scope::System };
+        let settings = Settings::new("http://127.0.0.1:9".parse().unwrap(), login);
+        // A handle without hosts has a thread that ends at once; the worker here stands in for it.
+        let tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        let idle =
+            |host: &&str| Health { host: (*host).to_owned(), last_success: None, trouble: None, servers: 0 };
+        *lock(&tenants.shared.health) = hosts.iter().map(idle).collect();
+        let names = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let worker = Worker::new(settings, names, Arc::clone(&tenants.shared));
+        (tenants, worker)
+    }
+
+    #[test]
+    fn an_unknown_server_brings_the_next_listing_forward_but_not_where_one_failed() {
+        let (tenants, mut worker) = worker(&["good", "failed"]);
+        let now = Instant::now();
+        for index in 0..2 {
+            worker.hosts[index].last = Some(now);
+            worker.good(index, Listing::new());
+        }
+        worker.failed(&[1], &NovaError::Unauthorized { url: String::new() });
+        let before: Vec<_> = worker.hosts.iter().map(|host| host.due).collect();
+        assert!(before.iter().all(|due| *due > now + SOONEST));
+
+        assert!(tenants.get("unknown").is_none());
+        assert!(std::mem::take(&mut lock(&worker.shared.signal).hurry));
+        worker.hurry();
+        assert_eq!((worker.hosts[0].due, worker.hosts[1].due), (now + SOONEST, before[1]));
+        assert!(tenants.get("unknown").is_none());
+        assert!(!lock(&worker.shared.signal).hurry, "the same one is no reason twice");
+    }
+
+    #[test]
+    fn a_login_that_failed_concerns_every_host_and_a_row_of_failures_has_one_beginning() {
+        let (tenants, mut worker) = worker(&["a", "b"]);
+        worker.good(0, Listing::from([("id".to_owned(), Metadata::new())]));
+        worker.failed(&[0, 1], &NovaError::Unauthorized { url: "http://k".into() });
+        let first = tenants.health();
+        worker.failed(&[0], &NovaError::Status { url: "http://n".into(), status: 500 });
+        let second = tenants.health();
+        let trouble = |health: &[Health], host: usize| health[host].trouble.clone().unwrap();
+        assert_eq!(trouble(&first, 1).label, "unauthorized");
+        assert_eq!(trouble(&second, 0).label, "status");
+        assert_eq!(trouble(&second, 0).since, trouble(&first, 0).since);
+        assert_eq!((second[0].servers, second[1].servers), (1, 0));
+        assert!(tenants.get("id").is_some());
+        worker.good(0, Listing::new());
+        assert_eq!(tenants.health()[0].trouble, None);
+    }
+
+    #[test]
+    fn how_long_it_waits_is_up_to_what_failed() {
+        let (refresh, url) = (Duration::from_secs(300), String::new);
+        let mut backoff = Backoff::new(FIRST_RETRY, refresh);
+        let after = Some(Duration::from_secs(400));
+        let later = NovaError::Later { url: url(), status: 429, after };
+        assert_eq!(wait(&later, &mut backoff, refresh), Duration::from_secs(400));
+        backoff.reset();
+        let soon = NovaError::Later { url: url(), status: 503, after: Some(Duration::ZERO) };
+        assert!(wait(&soon, &mut backoff, refresh) >= amqp::backoff::LEAST);
+        backoff.reset();
+        assert!(wait(&NovaError::Status { url: url(), status: 500 }, &mut backoff, refresh) <= FIRST_RETRY);
+        assert_eq!(wait(&NovaError::Forbidden { url: url() }, &mut backoff, refresh), refresh);
+    }
+}

@@ -4,12 +4,16 @@ mod cloud;
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use cloud::{Cloud, HOST, Mishap, PASSWORD, USER};
 use nephoscope_nova as nova;
 use nova::{Bounds, Domain, Health, Login, Project, Scope, Secret, Settings, TenantMetadata, User};
+use rustls::server::WebPkiClientVerifier;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 
 /// Long: machines are slow, and nothing is asserted by time.
@@ -329,4 +333,58 @@ fn stopping_waits_for_no_peer() {
     let begin = Instant::now();
     tenants.stop();
     assert!(begin.elapsed() < Duration::from_secs(100));
+}
+
+/// What a server has to know to take only clients that the authority has signed.
+fn server_tls(authority: &lab::tls::Authority) -> rustls::ServerConfig {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let identity = authority.server().unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(&authority.certificate).unwrap()).unwrap();
+    let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(&identity.certificate).unwrap()],
+            PrivateKeyDer::from_pem_file(&identity.key).unwrap(),
+        )
+        .unwrap()
+}
+
+#[test]
+fn tls_is_as_the_certificates_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = lab::tls::Authority::make(&folder.path().join("ours")).unwrap();
+    let stranger = lab::tls::Authority::make(&folder.path().join("strange")).unwrap();
+    let (client, other) = (authority.client("agent").unwrap(), authority.client("other").unwrap());
+    let cloud = Cloud::start_tls(server_tls(&authority));
+    let ids = cloud.boot(HOST, 1);
+    let with = |ca: &Path, certificate: Option<&Path>, key: Option<&Path>| {
+        let mut settings = settings(&cloud.url);
+        settings.tls = nova::Tls {
+            cafile: Some(ca.to_owned()),
+            certfile: certificate.map(Path::to_owned),
+            keyfile: key.map(Path::to_owned),
+        };
+        start(settings)
+    };
+    let (ca, certificate, key) = (&authority.certificate, &client.certificate, &client.key);
+    let missing = folder.path().join("missing.pem");
+    for (tenants, label) in [
+        (with(&stranger.certificate, Some(certificate), Some(key)), "tls"),
+        (with(ca, None, None), "tls"),
+        (with(ca, Some(certificate), None), "certificates"),
+        (with(ca, Some(certificate), Some(&other.key)), "certificates"),
+        (with(ca, Some(key), Some(key)), "certificates"),
+        (with(&missing, None, None), "certificates"),
+    ] {
+        troubled(&tenants, label);
+        tenants.stop();
+    }
+    let tenants = with(ca, Some(certificate), Some(key));
+    listed(&tenants);
+    assert!(tenants.get(&ids[0]).is_some());
+    tenants.stop();
 }

@@ -2,11 +2,14 @@
 //! version 3 with issue, expiry and catalog; `GET /v2.1/servers/detail` with `all_tenants`, `host`, `limit` and `marker`, whose pages lead on by
 //! `servers_links`; 401 without a valid token, 400 for a marker that does not exist.
 //!
+//! It conforms as far as genuine clients see: python-novaclient 18.13.1 on keystoneauth1 5.18.1 logs in here, finds the endpoint in the
+//! catalog, and lists seven servers of a host over pages of three, with `search_opts={"host": …, "all_tenants": True}, limit=-1`.
+//!
 //! It also does on demand what a cloud should not.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread;
 use std::time::Duration;
@@ -73,16 +76,32 @@ pub struct Cloud {
 
 impl Cloud {
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same behind TLS, for clients that this configuration takes.
+    pub fn start_tls(tls: rustls::ServerConfig) -> Self {
+        Self::start_with(Some(Arc::new(tls)))
+    }
+
+    fn start_with(tls: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
         let state = State { max_limit: 1_000, lifetime: 3_600, ..State::default() };
         let state = Arc::new(Mutex::new(state));
         let (shared, base) = (Arc::clone(&state), url.clone());
         thread::spawn(move || {
             for connection in listener.incoming().flatten() {
-                let (shared, base) = (Arc::clone(&shared), base.clone());
+                let (shared, base, tls) = (Arc::clone(&shared), base.clone(), tls.clone());
                 // A client that gives up is the test's business.
-                thread::spawn(move || drop(serve(&connection, &base, &shared)));
+                thread::spawn(move || match tls {
+                    None => drop(serve(connection, &base, &shared)),
+                    Some(tls) => {
+                        let session = rustls::ServerConnection::new(tls).unwrap();
+                        drop(serve(rustls::StreamOwned::new(session, connection), &base, &shared));
+                    }
+                });
             }
         });
         Self { url, state }
@@ -119,7 +138,7 @@ struct Request {
     body: Vec<u8>,
 }
 
-fn read(reader: &mut BufReader<&TcpStream>) -> std::io::Result<Option<Request>> {
+fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     let mut line = String::new();
     if reader.read_line(&mut line)? == 0 {
         return Ok(None);
@@ -162,10 +181,10 @@ fn decode(text: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn serve(connection: &TcpStream, base: &str, state: &Mutex<State>) -> std::io::Result<()> {
+fn serve(connection: impl Read + Write, base: &str, state: &Mutex<State>) -> std::io::Result<()> {
     let mut reader = BufReader::new(connection);
-    let mut out = connection;
     while let Some(request) = read(&mut reader)? {
+        let out = reader.get_mut();
         let mut state = state.lock().unwrap();
         state.requests.push(format!("{} {}", request.method, request.path));
         let is_nova = request.path.starts_with("/v2.1/");
@@ -285,7 +304,7 @@ fn detail(server: &Server, base: &str) -> Value {
     })
 }
 
-fn misbehave(mut out: &TcpStream, mishap: Mishap) -> std::io::Result<()> {
+fn misbehave(out: &mut impl Write, mishap: Mishap) -> std::io::Result<()> {
     const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
     match mishap {
         Mishap::Status(status, headers) => {
@@ -322,7 +341,7 @@ fn misbehave(mut out: &TcpStream, mishap: Mishap) -> std::io::Result<()> {
     }
 }
 
-fn flood(mut out: &TcpStream, bytes: usize) -> std::io::Result<()> {
+fn flood(out: &mut impl Write, bytes: usize) -> std::io::Result<()> {
     let chunk = [b' '; 64 * 1024];
     let mut sent = 0;
     while sent < bytes {
