@@ -24,6 +24,7 @@
 
 mod amqp_worker;
 mod lines_worker;
+mod message;
 mod queue;
 mod quiet;
 mod settings;
