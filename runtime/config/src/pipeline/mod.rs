@@ -19,7 +19,7 @@ pub use guest::{Grant, Guest, Isolation, LimitOverrides};
 pub use host::Inspector;
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use sink::Sink;
-pub(crate) use sink::{AMQP, PUBLISHER, SINK};
+pub(crate) use sink::{AMQP, COLLECTOR, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
 pub use source::Source;
 
@@ -168,7 +168,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     };
     let mut sample_source = "openstack".to_owned();
     map.set(d, "sample_source", &mut sample_source, value::text);
-    let (polling, common) = polling(d, &map);
+    let (polling, common) = polling(d, &map, host.as_deref().unwrap_or_default());
     let guests = map.required(d, "guests", |d, node| d.list(node, "guests", guest::guest));
     let drafts = map.required(d, "sources", sources);
     let sinks =
@@ -198,10 +198,9 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     })
 }
 
-fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
+fn polling(d: &mut Decoder<'_>, file: &Map<'_>, host: &str) -> (Polling, sink::Common) {
     let mut polling = Polling::default();
-    let mut common =
-        sink::Common { batch_size: publisher::BATCH_SIZE, secret: Secret::new(publisher::CEILOMETER_SECRET) };
+    let mut common = sink::Common { batch_size: publisher::BATCH_SIZE, secret: None, host: host.to_owned() };
     if let Some(map) = file.section(d, "polling", &POLLING) {
         map.set(d, "batch_size", &mut common.batch_size, sink::batch_size);
         map.set(
@@ -215,7 +214,7 @@ fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
     if let Some(map) = file.section(d, "publisher", &COMMON)
         && let Some(text) = map.optional(d, "telemetry_secret", secret)
     {
-        common.secret = Secret::new(text);
+        common.secret = Some(Secret::new(text));
     }
     (polling, common)
 }
