@@ -16,6 +16,29 @@ const SIGN: &str = include_str!("../assets/signature.py");
 /// The Python that the pins were resolved for; another one resolves the dependencies itself.
 const PINNED_PYTHON: &str = "Python 3.11.";
 
+/// The virtual environment of the cache with these packages, made where it is missing.
+pub(crate) fn installed(name: &str, packages: &[&str], pins: &str) -> Result<PathBuf> {
+    // The system's own Python first: one of a version manager may lack headers or be of any version.
+    let python = ["/usr/bin/python3", "python3"]
+        .into_iter()
+        .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
+        .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
+    let version = output(Command::new(python).arg("--version"))?;
+    let recipe = format!("{python} {version}{packages:?}\n{pins}");
+    cache::get_or_make(name, &recipe, |folder| {
+        output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
+        if version.starts_with(PINNED_PYTHON) {
+            let file = folder.join("pins.txt");
+            std::fs::write(&file, pins)?;
+            pip.arg("--constraint").arg(file);
+        }
+        output(&mut pip)?;
+        Ok(())
+    })
+}
+
 /// An installed genuine Ceilometer.
 #[derive(Clone, Debug)]
 pub struct Ceilometer {
@@ -25,26 +48,7 @@ pub struct Ceilometer {
 impl Ceilometer {
     /// The Ceilometer of the cache, installed where it is missing: needs `python3-venv` and a network.
     pub fn get() -> Result<Ceilometer> {
-        // The system's own Python first: one of a version manager may lack headers or be of any version.
-        let python = ["/usr/bin/python3", "python3"]
-            .into_iter()
-            .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
-            .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
-        let version = output(Command::new(python).arg("--version"))?;
-        let recipe = format!("{python} {version}{PACKAGES:?}\n{PINS}");
-        let folder = cache::get_or_make("ceilometer-27.0.0", &recipe, |folder| {
-            output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
-            if version.starts_with(PINNED_PYTHON) {
-                let pins = folder.join("pins.txt");
-                std::fs::write(&pins, PINS)?;
-                pip.arg("--constraint").arg(pins);
-            }
-            output(&mut pip)?;
-            Ok(())
-        })?;
-        Ok(Ceilometer { folder })
+        Ok(Ceilometer { folder: installed("ceilometer-27.0.0", &PACKAGES, PINS)? })
     }
 
     /// The path of one of its programs.
