@@ -64,30 +64,7 @@ impl Ceilometer {
     /// What its own `ceilometer.publisher.utils.compute_signature` makes of each message, a sample as it was parsed from
     /// JSON. A message's own `message_signature` does not count.
     pub fn signatures(&self, messages: &[Value], secret: &str) -> Result<Vec<String>> {
-        let mut child = Command::new(self.program("python"))
-            .args(["-c", SIGN])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .context("failed to start the genuine Ceilometer's Python")?;
-        let mut input = child.stdin.take().context("no standard input")?;
-        let lines: String = messages
-            .iter()
-            .map(|message| format!("{}\n", json!({"secret": secret, "message": message})))
-            .collect();
-        // Beside the reading, so that neither side waits for the other's full pipe.
-        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-        let done = child.wait_with_output()?;
-        let written = writer.join();
-        if !done.status.success() || !matches!(written, Ok(Ok(()))) {
-            bail!("the genuine Ceilometer failed to sign: {}", done.status);
-        }
-        let signatures: Vec<String> = String::from_utf8(done.stdout)?.lines().map(str::to_owned).collect();
-        if signatures.len() != messages.len() {
-            bail!("{} signatures for {} messages", signatures.len(), messages.len());
-        }
-        Ok(signatures)
+        sign(&self.program("python"), SIGN, messages, secret)
     }
 
     /// What its own code makes of one message.
@@ -95,4 +72,32 @@ impl Ceilometer {
         let mut one = self.signatures(std::slice::from_ref(message), secret)?;
         one.pop().context("no signature")
     }
+}
+
+/// Has a script sign messages: it reads `{"secret": …, "message": …}` per line and writes the signature of each on a line.
+pub(crate) fn sign(python: &Path, script: &str, messages: &[Value], secret: &str) -> Result<Vec<String>> {
+    let mut child = Command::new(python)
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("failed to start the genuine Ceilometer's Python")?;
+    let mut input = child.stdin.take().context("no standard input")?;
+    let lines: String = messages
+        .iter()
+        .map(|message| format!("{}\n", json!({"secret": secret, "message": message})))
+        .collect();
+    // Beside the reading, so that neither side waits for the other's full pipe.
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let done = child.wait_with_output()?;
+    let written = writer.join();
+    if !done.status.success() || !matches!(written, Ok(Ok(()))) {
+        bail!("the genuine Ceilometer failed to sign: {}", done.status);
+    }
+    let signatures: Vec<String> = String::from_utf8(done.stdout)?.lines().map(str::to_owned).collect();
+    if signatures.len() != messages.len() {
+        bail!("{} signatures for {} messages", signatures.len(), messages.len());
+    }
+    Ok(signatures)
 }

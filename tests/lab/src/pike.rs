@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::ceilometer::installed;
+use crate::ceilometer::{installed, sign};
 use crate::process::Kept;
 use crate::{Broker, Vhost, free_port, output};
 
@@ -20,6 +20,7 @@ use crate::{Broker, Vhost, free_port, output};
 const PACKAGES: [&str; 3] = ["ceilometer==9.0.7", "oslo.messaging==14.2.0", "oslo.utils==4.13.0"];
 const PINS: &str = include_str!("../assets/ceilometer-9.0.7.txt");
 const SAMPLES: &str = include_str!("../assets/pike-samples.py");
+const PYTHON2: &str = include_str!("../assets/pike-python2.py");
 const RPC: &str = include_str!("../assets/pike-rpc.py");
 
 /// Three seconds on an idle machine: a hundred Python packages are imported.
@@ -57,10 +58,22 @@ impl Pike {
         folder: &Path,
         options: &str,
     ) -> Result<PikeCollector> {
+        self.collector_of(broker, vhost, folder, options, "metering.sample")
+    }
+
+    /// The same, where the options have it consume another queue.
+    pub fn collector_of(
+        &self,
+        broker: &Broker,
+        vhost: &Vhost,
+        folder: &Path,
+        options: &str,
+        queue: &str,
+    ) -> Result<PikeCollector> {
         let configuration = configuration(vhost, folder, options)?;
         let mut command = Command::new(self.folder.join("bin/ceilometer-collector"));
         command.arg("--config-file").arg(configuration);
-        self.start(&mut command, broker, vhost, folder, "metering.sample")
+        self.start(&mut command, broker, vhost, folder, queue)
     }
 
     /// Starts a collector that serves casts instead, by oslo.messaging's RPC server, and waits until it consumes `metering`.
@@ -75,6 +88,12 @@ impl Pike {
         let mut command = Command::new(self.folder.join("bin/python"));
         command.args(["-c", RPC]).arg(configuration);
         self.start(&mut command, broker, vhost, folder, "metering")
+    }
+
+    /// What its own `compute_signature` makes of each message where numbers print as they do on Python 2, which its collectors
+    /// ran on. A list, which prints in another way there, is an error.
+    pub fn signatures_on_python_2(&self, messages: &[Value], secret: &str) -> Result<Vec<String>> {
+        sign(&self.folder.join("bin/python"), PYTHON2, messages, secret)
     }
 
     fn start(
