@@ -67,6 +67,9 @@ pub(crate) static AMQP: Section = Section {
         broker::DURABLE,
         broker::AUTO_DELETE,
         broker::QUORUM,
+        broker::QUORUM_DELIVERIES,
+        broker::QUORUM_LENGTH,
+        broker::QUORUM_BYTES,
         key(
             "rabbit_qos_prefetch_count",
             "number",

@@ -92,6 +92,8 @@ fn every_key_reaches_its_setting() {
         ("telemetry", &["notifications".into(), "copies".into()][..])
     );
     assert!(amqp.flags.durable && amqp.flags.quorum && !amqp.flags.auto_delete);
+    let limits = amqp.flags.quorum_limits;
+    assert_eq!((limits.deliveries, limits.memory_length, limits.memory_bytes), (7, 8, 9));
     assert_eq!((publishers[0].batch_size, publishers[0].queue, amqp.window), (10, 5, 6));
     let broker = &amqp.brokers[1];
     assert_eq!((broker.heartbeat, broker.deadline), (seconds(10), seconds(2)));

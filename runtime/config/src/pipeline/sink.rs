@@ -76,6 +76,9 @@ pub(crate) static AMQP: Section = Section {
         broker::DURABLE,
         broker::AUTO_DELETE,
         broker::QUORUM,
+        broker::QUORUM_DELIVERIES,
+        broker::QUORUM_LENGTH,
+        broker::QUORUM_BYTES,
         key(
             "telemetry_secret",
             "text or SECRET",
