@@ -143,21 +143,38 @@ fn reply(error: &lapin::Error) -> Option<AMQPSoftError> {
     }
 }
 
-/// Declares the topic exchange and, for each name, a queue of that name bound with it as routing key, as oslo.messaging does.
+/// A queue, and the routing key that it is bound by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The queue.
+    pub queue: String,
+    /// The key.
+    pub routing_key: String,
+}
+
+impl Binding {
+    /// Both are the same, as oslo.messaging has it.
+    pub fn of(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { queue: name.clone(), routing_key: name }
+    }
+}
+
+/// Declares the topic exchange and each of the queues, bound to it.
 ///
 /// # Errors
 /// [`DeclareError`], at the first that could not be had.
 pub async fn declare(
     connection: &Connection,
     exchange: &str,
-    queues: &[String],
+    queues: &[Binding],
     flags: Flags,
 ) -> Result<(), DeclareError> {
     let mut declarer = Declarer::new(connection, flags);
     declarer.exchange(exchange).await?;
-    for queue in queues {
+    for Binding { queue, routing_key } in queues {
         declarer.queue(queue).await?;
-        declarer.bind(queue, exchange, queue).await?;
+        declarer.bind(queue, exchange, routing_key).await?;
     }
     declarer.close().await;
     Ok(())

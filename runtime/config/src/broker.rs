@@ -13,8 +13,8 @@ use crate::yaml::Node;
 /// The most brokers of one cluster.
 const MAX_BROKERS: usize = 16;
 
-/// Topics are routing keys, which AMQP bounds at 255 bytes; `.sample` is added to each.
-const MAX_TOPIC: usize = 240;
+/// Topics are routing keys and queues, which AMQP bounds at 255 bytes; `.sample` or `ceilometer.collector.` is added to each.
+const MAX_TOPIC: usize = 230;
 
 /// The most topics; each costs a copy of every message.
 const MAX_TOPICS: usize = 16;

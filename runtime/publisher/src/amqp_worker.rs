@@ -169,8 +169,8 @@ impl Worker<'_> {
 
     /// A channel with everything in place to publish on.
     async fn open(&self, connection: &Connection) -> Result<Channel, Trouble> {
-        let keys = self.settings.routing_keys();
-        amqp::declare(connection, &self.settings.exchange, &keys, self.settings.flags).await?;
+        let queues = self.settings.queues();
+        amqp::declare(connection, &self.settings.exchange, &queues, self.settings.flags).await?;
         let channel = connection.create_channel().await.map_err(Trouble::Channel)?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(Trouble::Channel)?;
         Ok(channel)

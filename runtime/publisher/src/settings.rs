@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use amqp::{Broker, Flags};
+use amqp::{Binding, Broker, Flags};
 use sample::era::Release;
 use sample::signature::Secret;
 
@@ -90,9 +90,21 @@ impl Default for AmqpSettings {
 }
 
 impl AmqpSettings {
-    /// The routing keys, which are the queues' names as well.
+    /// The routing keys.
     pub fn routing_keys(&self) -> Vec<String> {
         self.topics.iter().map(|topic| self.profile.routing_key(topic)).collect()
+    }
+
+    /// The queues that consumers of these topics have; they are declared, so that nothing is lost before those first start.
+    pub fn queues(&self) -> Vec<Binding> {
+        let queue = |topic: &String| {
+            let routing_key = self.profile.routing_key(topic);
+            match &self.profile {
+                Profile::Rpc { release, .. } => Binding { queue: release.cast_queue(topic), routing_key },
+                Profile::Polling | Profile::Notifier { .. } => Binding::of(routing_key),
+            }
+        };
+        self.topics.iter().map(queue).collect()
     }
 }
 
@@ -126,7 +138,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// The routing key of a topic, which is its queue's name as well.
+    /// The routing key of a topic.
     pub(crate) fn routing_key(&self, topic: &str) -> String {
         match self {
             Self::Polling | Self::Notifier { .. } => format!("{topic}.sample"),
@@ -190,7 +202,8 @@ impl fmt::Display for Target {
                 for broker in &amqp.brokers {
                     write!(f, "{} ", broker.url)?;
                 }
-                write!(f, "exchange {} queue {}", amqp.exchange, amqp.routing_keys().join(" "))?;
+                let queues: Vec<String> = amqp.queues().into_iter().map(|binding| binding.queue).collect();
+                write!(f, "exchange {} queue {}", amqp.exchange, queues.join(" "))?;
                 write!(f, "{}", amqp.profile)
             }
             Self::File(file) => write!(f, "file {}", file.path.display()),
@@ -263,6 +276,19 @@ mod tests {
         let Ok(Target::Amqp(amqp)) = Target::parse("amqps://u:p@mq/") else { panic!("a broker") };
         assert_eq!(amqp.routing_keys(), ["notifications.sample"]);
         assert_eq!((amqp.brokers.len(), amqp.exchange.as_str()), (1, "ceilometer"));
+    }
+
+    #[test]
+    fn casts_go_to_the_queue_that_the_releases_collector_has() {
+        for (release, queue) in [(Release::Icehouse, "ceilometer.collector.m"), (Release::Juno, "m")] {
+            let profile = Profile::Rpc { release, target: CAST_METHOD.into(), per_meter_topic: true };
+            let amqp = AmqpSettings { profile, topics: vec!["m".into()], ..AmqpSettings::default() };
+            assert_eq!(amqp.queues(), [Binding { queue: queue.into(), routing_key: "m".into() }]);
+            let shown = Target::Amqp(amqp).to_string();
+            let expected =
+                format!("exchange ceilometer queue {queue} for a collector of {}", release.as_str());
+            assert_eq!(shown, expected);
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! | | Icehouse | Juno | Kilo | Liberty | Mitaka … Pike |
 //! |---|---|---|---|---|---|
 //! | the collector takes casts (`rpc://`) | yes | yes | yes | with `enable_rpc` | no |
+//! | their queue, with the topic `metering` | `ceilometer.collector.metering` | `metering` | `metering` | `metering` | |
 //! | it takes notifications (`notifier://`) | no | yes | yes | yes | yes |
 //! | secret out of the box | …or be hacked | …or be hacked | …valid signing | the same | the same |
 //! | `instance_type` | flavor's id | flavor's id | its name | its name | its name |
@@ -72,6 +73,12 @@ impl Release {
         self <= Self::Liberty
     }
 
+    /// The queue from which its collector serves casts of a topic.
+    pub fn cast_queue(self, topic: &str) -> String {
+        // Until Icehouse collectors formed a pool of workers with a name of its own.
+        if self == Self::Icehouse { format!("ceilometer.collector.{topic}") } else { topic.to_owned() }
+    }
+
     /// What `publisher_id` has before the host's name.
     pub(crate) fn publisher(self) -> &'static str {
         if self <= Self::Juno { "metering.publisher." } else { "telemetry.publisher." }
@@ -117,6 +124,7 @@ mod tests {
         };
         assert_eq!(of(Release::takes_casts), ["icehouse", "juno", "kilo", "liberty"]);
         assert_eq!(of(|release| !release.takes_notifications()), ["icehouse"]);
+        assert_eq!(of(|release| release.cast_queue("m") != "m"), ["icehouse"]);
         assert_eq!(of(|release| release.default_secret().ends_with("hacked")), ["icehouse", "juno"]);
     }
 }
