@@ -1,8 +1,8 @@
 //! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
-//! Ceilometer, and node files for libvirt's test driver.
+//! Ceilometer of today and of Pike, and node files for libvirt's test driver.
 //!
 //! ```text
-//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent
+//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PikeCollector
 //!        │                        │ each in folders of its own, on free loopback ports
 //!        └──pipe──▶ keeper ──▶ the neighbour's process
 //! ```

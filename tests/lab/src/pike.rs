@@ -16,7 +16,7 @@ use crate::ceilometer::{installed, sign};
 use crate::process::Kept;
 use crate::{Broker, Vhost, free_port, output};
 
-/// With newer oslo.utils, which lacks `fnmatch`, it does not start; this oslo.messaging is the last that is content with that.
+/// With a newer oslo.utils, which lacks `fnmatch`, it does not start; this oslo.messaging is content with the older one.
 const PACKAGES: [&str; 3] = ["ceilometer==9.0.7", "oslo.messaging==14.2.0", "oslo.utils==4.13.0"];
 const PINS: &str = include_str!("../assets/ceilometer-9.0.7.txt");
 const SAMPLES: &str = include_str!("../assets/pike-samples.py");
@@ -44,7 +44,7 @@ pub struct PikeCollector {
 }
 
 impl Pike {
-    /// The one of the cache, installed where it is missing: needs `python3-venv` and a network.
+    /// The one of the cache, installed where it is missing: needs `python3-venv`, `python3-dev`, a C compiler and a network.
     pub fn get() -> Result<Pike> {
         Ok(Pike { folder: installed("ceilometer-9.0.7", &PACKAGES, PINS)? })
     }
