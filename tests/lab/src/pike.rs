@@ -139,19 +139,17 @@ fn configuration(vhost: &Vhost, folder: &Path, options: &str) -> Result<PathBuf>
 impl PikeCollector {
     /// The samples that its file dispatcher has recorded so far, in the order of their coming.
     pub fn samples(&self) -> Result<Vec<Value>> {
-        let lines = output(Command::new(&self.python).args(["-c", SAMPLES]).arg(&self.recorded))?;
-        lines.lines().map(|line| serde_json::from_str(line).context("a line that is no JSON")).collect()
+        recorded(&self.python, &self.recorded)
     }
 
     /// Waits until at least `count` samples have come.
     pub fn wait_for_samples(&mut self, count: usize) -> Result<Vec<Value>> {
-        let log = self.log()?;
+        let (python, file) = (&self.python, &self.recorded);
         let found = self.kept.until(&format!("the coming of {count} samples"), SAMPLES_LIMIT, || {
-            let lines = output(Command::new(&self.python).args(["-c", SAMPLES]).arg(&self.recorded))?;
-            Ok((lines.lines().count() >= count).then_some(lines))
+            let samples = recorded(python, file)?;
+            Ok((samples.len() >= count).then_some(samples))
         });
-        found.with_context(|| format!("its log, before:\n{log}"))?;
-        self.samples()
+        found.with_context(|| format!("its log:\n{}", self.log().unwrap_or_default()))
     }
 
     /// Its log: what it dropped stands there.
@@ -163,4 +161,10 @@ impl PikeCollector {
     pub fn stop(self) -> Result<()> {
         self.kept.terminate(STOP_LIMIT)
     }
+}
+
+/// The samples of a file that its file dispatcher writes.
+fn recorded(python: &Path, file: &Path) -> Result<Vec<Value>> {
+    let lines = output(Command::new(python).args(["-c", SAMPLES]).arg(file))?;
+    lines.lines().map(|line| serde_json::from_str(line).context("a line that is no JSON")).collect()
 }
