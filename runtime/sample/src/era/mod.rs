@@ -12,7 +12,7 @@
 //!
 //! What they have in common: twelve keys in a sample dict, timestamps to the second with a `Z`, units of MB and GB (MiB and GiB
 //! since 2025), and collectors that check signatures on Python 2, where numbers and lists print in other ways than on
-//! Python 3. [`steady`] makes them such that both print the same.
+//! Python 3; values are made such that both print the same (the module `steady`).
 
 pub(crate) mod metadata;
 pub(crate) mod steady;
