@@ -21,6 +21,8 @@ pub const EXCHANGE: &str = "ceilometer";
 pub const NOTIFICATIONS: &str = "notifications.sample";
 /// The routing key and queue of the collector era's samples.
 pub const METERING: &str = "metering.sample";
+/// The routing key and queue of its casts.
+pub const CASTS: &str = "metering";
 /// Where the collector puts what it cannot store.
 pub const DEAD_LETTERS: &str = "nephoscope.dead-letter";
 
@@ -48,14 +50,23 @@ pub struct Message {
 }
 
 impl Message {
-    /// The sample dicts of a notification.
+    /// The inner object of oslo.messaging's envelope.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn inner(&self) -> Result<Value> {
+        let envelope: Value = serde_json::from_slice(&self.body)?;
+        Ok(serde_json::from_str(envelope["oslo.message"].as_str().context("no envelope")?)?)
+    }
+
+    /// The sample dicts of a notification, or of a notification or a cast of the collector era.
     ///
     /// # Errors
     /// It is none.
     pub fn samples(&self) -> Result<Vec<Value>> {
-        let envelope: Value = serde_json::from_slice(&self.body)?;
-        let inner: Value = serde_json::from_str(envelope["oslo.message"].as_str().context("no envelope")?)?;
-        inner["payload"]["samples"].as_array().cloned().context("no samples")
+        let inner = self.inner()?;
+        let lists = [&inner["payload"]["samples"], &inner["payload"], &inner["args"]["data"]];
+        lists.into_iter().find_map(Value::as_array).cloned().context("no samples")
     }
 }
 
@@ -77,6 +88,14 @@ impl Bus {
     /// # Errors
     /// The broker refuses.
     pub fn tap(&self, queue: &str) -> Result<()> {
+        self.tap_key(queue, NOTIFICATIONS)
+    }
+
+    /// The same, with another routing key.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn tap_key(&self, queue: &str, routing_key: &str) -> Result<()> {
         self.wait(async {
             let channel = self.exchange().await?;
             let (name, table) = (queue.into(), FieldTable::default);
@@ -84,7 +103,7 @@ impl Bus {
             let bind = channel.queue_bind(
                 queue.into(),
                 EXCHANGE.into(),
-                NOTIFICATIONS.into(),
+                routing_key.into(),
                 QueueBindOptions::default(),
                 table(),
             );

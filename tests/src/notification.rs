@@ -55,6 +55,15 @@ pub fn metering_body(samples: &[Value]) -> Vec<u8> {
     }))
 }
 
+/// The body of the cast by which agents of the collector era called `record_metering_data`, or by which somebody calls another
+/// method.
+pub fn cast_body(method: &str, samples: &[Value]) -> Vec<u8> {
+    envelope(&json!({
+        "method": method, "version": "1.0", "args": {"data": samples},
+        "_unique_id": Uuid::new_v4().simple().to_string(), "_context_tenant": null, "_context_is_admin": true,
+    }))
+}
+
 /// oslo.messaging's envelope around an inner object.
 pub fn envelope(inner: &Value) -> Vec<u8> {
     json!({"oslo.version": "2.0", "oslo.message": inner.to_string()}).to_string().into_bytes()

@@ -21,6 +21,31 @@ pub struct Flags {
     pub auto_delete: bool,
     /// Queues are quorum queues (`rabbit_quorum_queue`), which implies durable and excludes automatic deletion.
     pub quorum: bool,
+    /// Of quorum queues: what they are created with beside.
+    pub quorum_limits: QuorumLimits,
+}
+
+/// Limits of a quorum queue; 0 leaves one to the broker. Who declares the queue after its creator must name the same ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuorumLimits {
+    /// Deliveries of a message before it is discarded (`rabbit_quorum_delivery_limit`).
+    pub deliveries: u32,
+    /// Messages that are kept in memory (`rabbit_quorum_max_memory_length`).
+    pub memory_length: u32,
+    /// Bytes of messages that are kept in memory (`rabbit_quorum_max_memory_bytes`).
+    pub memory_bytes: u32,
+}
+
+impl QuorumLimits {
+    /// As the broker names them.
+    fn arguments(self) -> impl Iterator<Item = (&'static str, u32)> {
+        let all = [
+            ("x-delivery-limit", self.deliveries),
+            ("x-max-in-memory-length", self.memory_length),
+            ("x-max-in-memory-bytes", self.memory_bytes),
+        ];
+        all.into_iter().filter(|(_, limit)| *limit > 0)
+    }
 }
 
 impl Flags {
@@ -44,6 +69,9 @@ impl Flags {
         let mut arguments = FieldTable::default();
         if self.quorum {
             arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
+            for (name, limit) in self.quorum_limits.arguments() {
+                arguments.insert(name.into(), AMQPValue::LongLongInt(limit.into()));
+            }
         }
         arguments
     }
@@ -115,21 +143,38 @@ fn reply(error: &lapin::Error) -> Option<AMQPSoftError> {
     }
 }
 
-/// Declares the topic exchange and, for each name, a queue of that name bound with it as routing key, as oslo.messaging does.
+/// A queue, and the routing key that it is bound by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The queue.
+    pub queue: String,
+    /// The key.
+    pub routing_key: String,
+}
+
+impl Binding {
+    /// Both are the same, as oslo.messaging has it.
+    pub fn of(name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { queue: name.clone(), routing_key: name }
+    }
+}
+
+/// Declares the topic exchange and each of the queues, bound to it.
 ///
 /// # Errors
 /// [`DeclareError`], at the first that could not be had.
 pub async fn declare(
     connection: &Connection,
     exchange: &str,
-    queues: &[String],
+    queues: &[Binding],
     flags: Flags,
 ) -> Result<(), DeclareError> {
     let mut declarer = Declarer::new(connection, flags);
     declarer.exchange(exchange).await?;
-    for queue in queues {
+    for Binding { queue, routing_key } in queues {
         declarer.queue(queue).await?;
-        declarer.bind(queue, exchange, queue).await?;
+        declarer.bind(queue, exchange, routing_key).await?;
     }
     declarer.close().await;
     Ok(())
@@ -259,10 +304,21 @@ mod tests {
 
     #[test]
     fn quorum_implies_durable_and_excludes_automatic_deletion() {
-        let flags = Flags { quorum: true, auto_delete: true, durable: false };
+        let flags = Flags { quorum: true, auto_delete: true, ..Flags::default() };
         assert!(flags.queue().durable && flags.exchange().durable);
         assert!(!flags.queue().auto_delete && !flags.exchange().auto_delete);
         assert!(flags.queue_arguments().contains_key("x-queue-type"));
         assert!(Flags::default().queue_arguments().inner().is_empty());
+    }
+
+    #[test]
+    fn a_quorum_queue_has_the_limits_that_are_set_and_no_other_queue_has_any() {
+        let quorum_limits = QuorumLimits { deliveries: 5, memory_bytes: u32::MAX, ..Default::default() };
+        let flags = Flags { quorum: true, quorum_limits, ..Flags::default() };
+        let arguments = flags.queue_arguments();
+        let names: Vec<&str> = arguments.inner().keys().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["x-delivery-limit", "x-max-in-memory-bytes", "x-queue-type"]);
+        assert_eq!(arguments.inner()["x-max-in-memory-bytes"], AMQPValue::LongLongInt(u32::MAX.into()));
+        assert!(Flags { quorum: false, ..flags }.queue_arguments().inner().is_empty());
     }
 }

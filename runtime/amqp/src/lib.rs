@@ -21,5 +21,5 @@ mod tls;
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerUrl, Tls, strip_credentials};
 pub use connect::{ConnectError, connect};
-pub use declare::{DeclareError, Declarer, Flags, declare};
+pub use declare::{Binding, DeclareError, Declarer, Flags, QuorumLimits, declare};
 pub use lapin;

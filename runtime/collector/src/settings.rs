@@ -15,7 +15,8 @@ pub struct Settings {
     pub exchange: String,
     /// Notification topics; of each, the queue `<topic>.sample` is consumed (`notifications.sample`).
     pub topics: Vec<String>,
-    /// The collector era's topic (Juno to Pike), whose queue `<topic>.sample` is consumed as well; none leaves it alone.
+    /// The collector era's topic (Icehouse to Pike). Its queues `<topic>.sample`, of notifications, and `<topic>`, of casts, are consumed
+    /// as well; none leaves them alone.
     pub metering_topic: Option<String>,
     /// How exchange and queues are created where they do not exist. Existing ones are used as they are.
     pub flags: Flags,
@@ -117,9 +118,10 @@ impl Settings {
 
     /// The queues to consume, each bound to the exchange by its own name.
     pub fn queues(&self) -> Vec<String> {
+        let notifications =
+            self.topics.iter().chain(&self.metering_topic).map(|topic| format!("{topic}.sample"));
         let mut queues: Vec<String> = Vec::new();
-        for topic in self.topics.iter().chain(&self.metering_topic) {
-            let queue = format!("{topic}.sample");
+        for queue in notifications.chain(self.metering_topic.clone()) {
             if !queues.contains(&queue) {
                 queues.push(queue);
             }
@@ -135,8 +137,10 @@ mod tests {
     #[test]
     fn both_eras_queues_are_consumed_and_none_twice() {
         let mut settings = Settings::new(Vec::new(), "samples.db", Secret::new("s"));
-        assert_eq!(settings.queues(), ["notifications.sample", "metering.sample"]);
+        assert_eq!(settings.queues(), ["notifications.sample", "metering.sample", "metering"]);
         settings.topics = vec!["metering".into(), "custom".into()];
+        assert_eq!(settings.queues(), ["metering.sample", "custom.sample", "metering"]);
+        settings.metering_topic = None;
         assert_eq!(settings.queues(), ["metering.sample", "custom.sample"]);
     }
 }

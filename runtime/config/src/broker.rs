@@ -13,11 +13,14 @@ use crate::yaml::Node;
 /// The most brokers of one cluster.
 const MAX_BROKERS: usize = 16;
 
-/// Topics are routing keys, which AMQP bounds at 255 bytes; `.sample` is added to each.
-const MAX_TOPIC: usize = 240;
+/// Topics are routing keys and queues, which AMQP bounds at 255 bytes; `.sample` or `ceilometer.collector.` is added to each.
+const MAX_TOPIC: usize = 230;
 
 /// The most topics; each costs a copy of every message.
 const MAX_TOPICS: usize = 16;
+
+/// The largest limit of a quorum queue: oslo.messaging's own are integers of the same size.
+const MAX_QUORUM_LIMIT: u64 = i32::MAX as u64;
 
 pub(crate) const URL: Key = key(
     "url",
@@ -54,6 +57,25 @@ pub(crate) const QUORUM: Key = key(
     "switch",
     "false",
     "Create quorum queues, which are durable, and so is then the exchange.",
+);
+pub(crate) const QUORUM_DELIVERIES: Key = key(
+    "rabbit_quorum_delivery_limit",
+    "number",
+    "0",
+    "With quorum queues: deliveries of a message before it is discarded; 0 leaves it to the broker. As oslo.messaging has it, or it refuses the \
+     queue; so for the next two.",
+);
+pub(crate) const QUORUM_LENGTH: Key = key(
+    "rabbit_quorum_max_memory_length",
+    "number",
+    "0",
+    "With quorum queues: messages that are kept in memory; 0 leaves it to the broker.",
+);
+pub(crate) const QUORUM_BYTES: Key = key(
+    "rabbit_quorum_max_memory_bytes",
+    "number",
+    "0",
+    "With quorum queues: bytes of messages that are kept in memory; 0 leaves it to the broker.",
 );
 pub(crate) const HEARTBEAT: Key =
     key("heartbeat", "duration", "60s", "AMQP's heartbeat; 0 means none. `heartbeat=` in a URL is stronger.");
@@ -139,6 +161,17 @@ pub(crate) fn flags(d: &mut Decoder<'_>, map: &Map<'_>) -> Flags {
     map.set(d, "amqp_durable_queues", &mut flags.durable, value::switch);
     map.set(d, "amqp_auto_delete", &mut flags.auto_delete, value::switch);
     map.set(d, "rabbit_quorum_queue", &mut flags.quorum, value::switch);
+    let limits = &mut flags.quorum_limits;
+    for (key, limit) in [
+        (&QUORUM_DELIVERIES, &mut limits.deliveries),
+        (&QUORUM_LENGTH, &mut limits.memory_length),
+        (&QUORUM_BYTES, &mut limits.memory_bytes),
+    ] {
+        map.set(d, key.name, limit, value::number(0, MAX_QUORUM_LIMIT));
+        if let Some(node) = map.get(key.name).filter(|_| *limit > 0 && !flags.quorum) {
+            d.faults.error(&node.place, format!("`{}` needs `rabbit_quorum_queue: true`", key.name));
+        }
+    }
     if flags.quorum && flags.auto_delete {
         d.faults.error(
             map.place,

@@ -61,11 +61,15 @@ pub(crate) static AMQP: Section = Section {
             "metering_topic",
             "text",
             "metering",
-            "The topic of Ceilometer's collector era (Juno to Pike), consumed as well; `\"\"` leaves it alone.",
+            "The topic of Ceilometer's collector era (Icehouse to Pike): the queues `<topic>.sample` and `<topic>` are consumed as well; `\"\"` \
+             leaves them alone.",
         ),
         broker::DURABLE,
         broker::AUTO_DELETE,
         broker::QUORUM,
+        broker::QUORUM_DELIVERIES,
+        broker::QUORUM_LENGTH,
+        broker::QUORUM_BYTES,
         key(
             "rabbit_qos_prefetch_count",
             "number",

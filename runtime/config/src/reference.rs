@@ -22,6 +22,7 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
         &SINK,
         &PUBLISHER,
         &AMQP,
+        &COLLECTOR,
         &broker::TLS_SECTION,
         &POLLING,
         &COMMON,

@@ -12,7 +12,8 @@ use config::{
 };
 use nova::settings::Credential;
 use nova::{Domain, Project, Scope, User};
-use publisher::Target;
+use publisher::{Profile, Target};
+use sample::era::Release;
 use sample::signature::{Secret, verify};
 use serde_json::{Map, Value, json};
 
@@ -97,6 +98,8 @@ fn every_key_reaches_its_setting() {
         ("telemetry", &["notifications".into(), "copies".into()][..])
     );
     assert!(amqp.flags.durable && amqp.flags.quorum && !amqp.flags.auto_delete);
+    let limits = amqp.flags.quorum_limits;
+    assert_eq!((limits.deliveries, limits.memory_length, limits.memory_bytes), (7, 8, 9));
     assert_eq!((publishers[0].batch_size, publishers[0].queue, amqp.window), (10, 5, 6));
     let broker = &amqp.brokers[1];
     assert_eq!((broker.heartbeat, broker.deadline), (seconds(10), seconds(2)));
@@ -132,6 +135,59 @@ fn every_key_reaches_its_setting() {
     assert_eq!((&nova.reserved.keys[..], nova.reserved.length), (&["fqdn".to_owned()][..], 64));
 
     assert!(!format!("{pipeline:?}").contains("hunter2"), "Debug shows a secret");
+}
+
+#[test]
+fn a_collectors_release_decides_on_the_secret_and_what_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let publishers = |amqp: &str, more: &str| {
+        let sinks = format!("sinks: [{{name: s, publishers: [{{amqp: {{url: 'amqp://h/', {amqp}}}}}]}}]");
+        let loaded = load(pipeline_with(folder.path(), &format!("{more}\n{SOURCES}\n{sinks}")));
+        assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+        let settings = loaded.value.sinks[0].publishers[0].value.clone();
+        let Target::Amqp(amqp) = settings.target else { panic!("amqp") };
+        (amqp, settings.secret)
+    };
+    let notifier =
+        |release, per_meter_topic| Profile::Notifier { release, host: "h".into(), per_meter_topic };
+    let rpc = |target: &str, per_meter_topic| Profile::Rpc {
+        release: Release::Icehouse,
+        target: target.into(),
+        per_meter_topic,
+    };
+    let common = "publisher: {telemetry_secret: hunter2}";
+    let (of_all, of_juno) = ("change this for valid signing", "change this or be hacked");
+    for (keys, common, profile, routing_key, secret) in [
+        ("collector: ", "", Profile::Polling, "notifications.sample", of_all),
+        ("collector: {release: juno}", "", notifier(Release::Juno, false), "metering.sample", of_juno),
+        (
+            "collector: {release: pike, publisher: notifier, metering_topic: m, per_meter_topic: true}",
+            "",
+            notifier(Release::Pike, true),
+            "m.sample",
+            of_all,
+        ),
+        // The common secret goes before the release's, the publisher's own before both.
+        (
+            "collector: {release: icehouse, publisher: rpc}",
+            common,
+            rpc("record_metering_data", false),
+            "metering",
+            "hunter2",
+        ),
+        (
+            "collector: {release: icehouse, publisher: rpc, metering_topic: m, target: other, per_meter_topic: yes}, telemetry_secret: hunter3",
+            common,
+            rpc("other", true),
+            "m",
+            "hunter3",
+        ),
+    ] {
+        let (amqp, with) = publishers(keys, common);
+        assert_eq!(amqp.profile, profile, "{keys}");
+        assert_eq!(amqp.routing_keys(), [routing_key], "{keys}");
+        assert!(verify(&signed(secret), &with), "{keys}");
+    }
 }
 
 #[test]
@@ -229,7 +285,8 @@ fn the_documented_defaults_are_those_that_hold() {
     let broker = written_out(
         at("sinks[].publishers[].amqp"),
         &sections,
-        &[("sinks[].publishers[].amqp.url", "'amqp://h/'")],
+        // Without a value it is as if it were absent; what is sent by default is for no collector.
+        &[("sinks[].publishers[].amqp.url", "'amqp://h/'"), ("sinks[].publishers[].amqp.collector", "")],
     );
     let sinks = amqp(&broker);
     let fixed = [
@@ -356,7 +413,9 @@ fn the_pipelines_that_come_along_have_no_faults() {
     let pipelines = house.path().join("pipelines");
     fs::create_dir_all(house.path().join("target/guests")).unwrap();
     fs::create_dir(&pipelines).unwrap();
-    fs::write(house.path().join("target/guests/mem_max.wasm"), b"").unwrap();
+    for guest in ["mem_max", "instance", "disk", "network", "perf"] {
+        fs::write(house.path().join(format!("target/guests/{guest}.wasm")), b"").unwrap();
+    }
     fs::write(pipelines.join("host.json"), b"{}").unwrap();
     let mut loaded = 0;
     for entry in fs::read_dir("../../pipelines").unwrap() {

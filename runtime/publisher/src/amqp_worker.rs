@@ -17,14 +17,12 @@ use amqp::lapin::{self, BasicProperties, Channel, Confirmation, Connection, Even
 use amqp::{Backoff, ConnectError, DeclareError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use sample::Sample;
-use sample::bounds::MAX_BODY;
 use sample::signature::Secret;
-use sample::wire;
 use tokio::time::{Instant, MissedTickBehavior};
 use uuid::Uuid;
 
 use crate::Shared;
+use crate::message::{Message, messages};
 use crate::queue::Taken;
 use crate::settings::{AmqpSettings, MAX_WINDOW};
 
@@ -171,8 +169,8 @@ impl Worker<'_> {
 
     /// A channel with everything in place to publish on.
     async fn open(&self, connection: &Connection) -> Result<Channel, Trouble> {
-        let keys = self.settings.routing_keys();
-        amqp::declare(connection, &self.settings.exchange, &keys, self.settings.flags).await?;
+        let queues = self.settings.queues();
+        amqp::declare(connection, &self.settings.exchange, &queues, self.settings.flags).await?;
         let channel = connection.create_channel().await.map_err(Trouble::Channel)?;
         channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(Trouble::Channel)?;
         Ok(channel)
@@ -180,7 +178,6 @@ impl Worker<'_> {
 
     async fn serve(&self, connection: &Connection, channel: &Channel, backoff: &mut Backoff) -> End {
         let window = self.settings.window.clamp(1, MAX_WINDOW);
-        let keys = self.settings.routing_keys();
         let mut events = Box::pin(connection.events_listener());
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -230,7 +227,7 @@ impl Worker<'_> {
                     paused_until = None;
                 }
                 taken = self.shared.queue.next(), if may_take => match taken {
-                    Some(taken) => in_flight.push(self.send(channel, &keys, taken)),
+                    Some(taken) => in_flight.push(self.send(channel, taken)),
                     None => closing = true,
                 },
                 _ = look.tick() => {
@@ -242,47 +239,26 @@ impl Worker<'_> {
         }
     }
 
-    /// Its message, or as many as it takes, to each topic: whether the broker took them all.
+    /// Its message, or as many as it takes: whether the broker took them all.
     fn send(
         &self,
         channel: &Channel,
-        keys: &[String],
         taken: Taken,
     ) -> impl Future<Output = (Taken, lapin::Result<bool>)> + use<> {
-        let mut bodies = Vec::with_capacity(1);
-        encode(taken.samples(), self.secret, &mut bodies);
+        let messages = messages(self.settings, self.secret, taken.samples());
         self.shared.counters.publish(taken.samples().len());
         let channel = channel.clone();
-        let keys = keys.to_vec();
         let exchange = self.settings.exchange.clone();
         async move {
-            let answer = publish(&channel, &exchange, &keys, bodies).await;
+            let answer = publish(&channel, &exchange, messages).await;
             (taken, answer)
         }
     }
 }
 
-/// The bodies of a batch: one, unless it is larger than a consumer reads (guests may give samples much metadata, and quoting makes it
-/// longer); then halves, down to single samples, which are always small enough.
-fn encode(samples: &[Sample], secret: &Secret, bodies: &mut Vec<Vec<u8>>) {
-    let body = wire::encode(samples, secret);
-    if body.len() <= MAX_BODY || samples.len() <= 1 {
-        bodies.push(body);
-        return;
-    }
-    let (first, second) = samples.split_at(samples.len() / 2);
-    encode(first, secret, bodies);
-    encode(second, secret, bodies);
-}
-
-async fn publish(
-    channel: &Channel,
-    exchange: &str,
-    keys: &[String],
-    bodies: Vec<Vec<u8>>,
-) -> lapin::Result<bool> {
-    let mut confirms = Vec::with_capacity(keys.len() * bodies.len());
-    for body in &bodies {
+async fn publish(channel: &Channel, exchange: &str, messages: Vec<Message>) -> lapin::Result<bool> {
+    let mut confirms = Vec::with_capacity(messages.len());
+    for Message { keys, body } in &messages {
         for key in keys {
             let options = BasicPublishOptions::default();
             confirms.push(
@@ -293,7 +269,7 @@ async fn publish(
         }
     }
     // Not needed while the broker thinks it over.
-    drop(bodies);
+    drop(messages);
     let mut taken = true;
     for confirm in confirms {
         taken &= matches!(confirm.await?, Confirmation::Ack(_));
@@ -315,7 +291,7 @@ fn properties() -> BasicProperties {
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use sample::{Kind, Metadata, Timestamp, Volume};
+    use sample::{Kind, Metadata, Sample, Timestamp, Volume};
 
     use super::*;
 
@@ -340,24 +316,6 @@ pub(crate) mod tests {
             monotonic_time: None,
         };
         (0..count).map(one).collect()
-    }
-
-    #[test]
-    fn a_batch_that_is_too_large_for_one_message_becomes_several() {
-        let mut heavy = samples(50);
-        for sample in &mut heavy {
-            // Quotes: four bytes each, where JSON stands in JSON.
-            sample.extra.insert("text".into(), "\"".repeat(40_000).into());
-        }
-        let secret = Secret::new("s");
-        let mut bodies = Vec::new();
-        encode(&heavy, &secret, &mut bodies);
-        assert!(bodies.len() > 1 && bodies.iter().all(|body| body.len() <= MAX_BODY));
-        let received: usize = bodies.iter().map(|body| wire::decode(body).unwrap().samples.len()).sum();
-        assert_eq!(received, 50);
-        bodies.clear();
-        encode(&samples(50), &secret, &mut bodies);
-        assert_eq!(bodies.len(), 1);
     }
 
     #[test]

@@ -18,12 +18,15 @@
 //! | the broker says no to a message (nack) | that batch is sent again after a pause |
 //! | the disk is full | the partial line is taken back, then as with a broker that is away |
 //!
+//! Who is to understand the messages is a [`Profile`]: Ceilometer's notification agent, or the collector of an older Ceilometer.
+//!
 //! Memory is bounded by the queue ([`Settings::queue`] batches, 128 MiB) and what awaits confirmation ([`AmqpSettings::window`] messages).
 //! Log lines tell of changes of state, not of every try.
 #![forbid(unsafe_code)]
 
 mod amqp_worker;
 mod lines_worker;
+mod message;
 pub mod probe;
 mod queue;
 mod quiet;

@@ -3,8 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use amqp::{Broker, Flags};
+use amqp::{Binding, Broker, Flags};
+use sample::era::Release;
 use sample::signature::Secret;
+
+pub use sample::signature::CEILOMETER_SECRET;
 
 /// Samples per message: Ceilometer's `[polling]batch_size`, about 94 kB on the wire.
 pub const BATCH_SIZE: usize = 50;
@@ -19,8 +22,10 @@ pub const MAX_QUEUE: usize = 65_536;
 pub const WINDOW: usize = 64;
 /// Most messages that may be configured to await confirmation.
 pub const MAX_WINDOW: usize = 4_096;
-/// The secret that Ceilometer's packages come with.
-pub const CEILOMETER_SECRET: &str = "change this for valid signing";
+/// The topic of Ceilometer's collectors: their `metering_topic`.
+pub const METERING_TOPIC: &str = "metering";
+/// The method that they serve for casts.
+pub const CAST_METHOD: &str = "record_metering_data";
 
 /// One publisher.
 #[derive(Clone, Debug)]
@@ -45,7 +50,7 @@ impl Settings {
 /// Where samples go.
 #[derive(Clone, Debug)]
 pub enum Target {
-    /// Notifications over AMQP, to Ceilometer's notification agent or a collector.
+    /// Messages over AMQP, to Ceilometer's notification agent or a collector.
     Amqp(AmqpSettings),
     /// A file with a JSON object per line.
     File(FileSettings),
@@ -53,15 +58,17 @@ pub enum Target {
     Stdout,
 }
 
-/// Notifications over AMQP 0-9-1, as oslo.messaging's `messagingv2` driver sends them.
+/// Samples over AMQP 0-9-1, as oslo.messaging sends them.
 #[derive(Clone, Debug)]
 pub struct AmqpSettings {
     /// Brokers, tried in this order at each attempt to connect. At least one.
     pub brokers: Vec<Broker>,
     /// The topic exchange: oslo.messaging's `control_exchange`.
     pub exchange: String,
-    /// `[oslo_messaging_notifications]topics`: a message goes to each, with the routing key `<topic>.sample`.
+    /// `[oslo_messaging_notifications]topics`, or a collector's `metering_topic`: a message goes to each.
     pub topics: Vec<String>,
+    /// Who is to understand the messages.
+    pub profile: Profile,
     /// How exchange and queues are created where they are missing; existing ones are taken as they are.
     pub flags: Flags,
     /// Most messages that await the broker's confirmation at once. At least 1.
@@ -75,6 +82,7 @@ impl Default for AmqpSettings {
             brokers: Vec::new(),
             exchange: "ceilometer".into(),
             topics: vec!["notifications".into()],
+            profile: Profile::default(),
             flags: Flags::default(),
             window: WINDOW,
         }
@@ -82,9 +90,72 @@ impl Default for AmqpSettings {
 }
 
 impl AmqpSettings {
-    /// The routing keys, which are the queues' names as well.
+    /// The routing keys.
     pub fn routing_keys(&self) -> Vec<String> {
-        self.topics.iter().map(|topic| format!("{topic}.sample")).collect()
+        self.topics.iter().map(|topic| self.profile.routing_key(topic)).collect()
+    }
+
+    /// The queues that consumers of these topics have; they are declared, so that nothing is lost before those first start.
+    pub fn queues(&self) -> Vec<Binding> {
+        let queue = |topic: &String| {
+            let routing_key = self.profile.routing_key(topic);
+            match &self.profile {
+                Profile::Rpc { release, .. } => Binding { queue: release.cast_queue(topic), routing_key },
+                Profile::Polling | Profile::Notifier { .. } => Binding::of(routing_key),
+            }
+        };
+        self.topics.iter().map(queue).collect()
+    }
+}
+
+/// Who is to understand the messages: since Liberty a notification agent, before and until Pike a collector, which took samples in
+/// two ways. These have the names of Ceilometer's own publishers, `notifier://` and `rpc://`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Notifications `telemetry.polling`, for Ceilometer's notification agent.
+    #[default]
+    Polling,
+    /// Notifications with a bare list of samples, for a collector of Juno to Pike: to `<topic>.sample`, with the topic for
+    /// `event_type`.
+    Notifier {
+        /// The collector's.
+        release: Release,
+        /// This host's name, for `publisher_id`.
+        host: String,
+        /// Sends each meter's samples a second time, with `<topic>.<meter>` for `event_type`.
+        per_meter_topic: bool,
+    },
+    /// Calls without an answer, for a collector of Icehouse to Liberty: to `<topic>`.
+    Rpc {
+        /// The collector's.
+        release: Release,
+        /// The method that is called: [`CAST_METHOD`], unless somebody else is to take the samples.
+        target: String,
+        /// Sends each meter's samples a second time, to `<topic>.<meter>`. No queue is declared for these: who wants them
+        /// has one.
+        per_meter_topic: bool,
+    },
+}
+
+impl Profile {
+    /// The routing key of a topic.
+    pub(crate) fn routing_key(&self, topic: &str) -> String {
+        match self {
+            Self::Polling | Self::Notifier { .. } => format!("{topic}.sample"),
+            Self::Rpc { .. } => topic.to_owned(),
+        }
+    }
+}
+
+/// For people: nothing for a notification agent, ` for a collector of juno` otherwise.
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Polling => Ok(()),
+            Self::Notifier { release, .. } | Self::Rpc { release, .. } => {
+                write!(f, " for a collector of {}", release.as_str())
+            }
+        }
     }
 }
 
@@ -131,7 +202,9 @@ impl fmt::Display for Target {
                 for broker in &amqp.brokers {
                     write!(f, "{} ", broker.url)?;
                 }
-                write!(f, "exchange {} queue {}", amqp.exchange, amqp.routing_keys().join(" "))
+                let queues: Vec<String> = amqp.queues().into_iter().map(|binding| binding.queue).collect();
+                write!(f, "exchange {} queue {}", amqp.exchange, queues.join(" "))?;
+                write!(f, "{}", amqp.profile)
             }
             Self::File(file) => write!(f, "file {}", file.path.display()),
             Self::Stdout => f.write_str("standard output"),
@@ -203,6 +276,19 @@ mod tests {
         let Ok(Target::Amqp(amqp)) = Target::parse("amqps://u:p@mq/") else { panic!("a broker") };
         assert_eq!(amqp.routing_keys(), ["notifications.sample"]);
         assert_eq!((amqp.brokers.len(), amqp.exchange.as_str()), (1, "ceilometer"));
+    }
+
+    #[test]
+    fn casts_go_to_the_queue_that_the_releases_collector_has() {
+        for (release, queue) in [(Release::Icehouse, "ceilometer.collector.m"), (Release::Juno, "m")] {
+            let profile = Profile::Rpc { release, target: CAST_METHOD.into(), per_meter_topic: true };
+            let amqp = AmqpSettings { profile, topics: vec!["m".into()], ..AmqpSettings::default() };
+            assert_eq!(amqp.queues(), [Binding { queue: queue.into(), routing_key: "m".into() }]);
+            let shown = Target::Amqp(amqp).to_string();
+            let expected =
+                format!("exchange ceilometer queue {queue} for a collector of {}", release.as_str());
+            assert_eq!(shown, expected);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! | [`metadata`] | an instance's resource metadata, rendered once for its many samples |
 //! | [`time`] | naive UTC timestamps, as Ceilometer writes and reads them |
 //! | [`signature`] | Ceilometer's HMAC over a sample |
+//! | [`era`] | Ceilometer's releases that had a collector, and what they expect otherwise |
 //! | [`wire`] | notifications: from samples to a message body and back |
 //! | [`check`] | what a sample must be, so that no consumer chokes on it |
 //! | [`bounds`] | the bounds of what is published and of what is taken from others |
@@ -16,6 +17,7 @@
 
 pub mod bounds;
 pub mod check;
+pub mod era;
 mod json;
 pub mod metadata;
 pub mod meter;

@@ -4,12 +4,15 @@
 //! sample. Both texts are made when the metadata is, and per field, so that a sample that adds or replaces fields (a disk's,
 //! a vnic's) takes the others as they are.
 
+use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 
 use crate::bounds::Measure;
 use crate::check::{self, Fault};
+use crate::era::metadata::Variant;
 use crate::json::{self, Form};
 use crate::signature::{self, Signing};
 
@@ -32,6 +35,9 @@ pub struct Metadata {
     /// The parts in the order of their keys.
     by_key: Vec<usize>,
     measure: Measure,
+    /// How the collector era had it, by [`Variant`]: rendered for the first sample that goes to such a collector. None inside
+    /// where it is the same.
+    eras: [OnceLock<Option<Box<Metadata>>>; Variant::COUNT],
 }
 
 #[derive(Debug)]
@@ -67,7 +73,16 @@ impl Metadata {
             part.signed = start..signed.len();
         }
         let measure = Measure::of(&fields, OUTER.len() + 1);
-        Self { fields, plain, quoted, signed, parts, by_key, measure }
+        Self { fields, plain, quoted, signed, parts, by_key, measure, eras: Default::default() }
+    }
+
+    /// The same metadata as the collector era had it.
+    pub(crate) fn in_era(&self, variant: Variant) -> &Self {
+        let rewritten = self.eras[variant as usize].get_or_init(|| match variant.rewrite(&self.fields) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(fields) => Some(Box::new(Self::new(fields))),
+        });
+        rewritten.as_deref().unwrap_or(self)
     }
 
     /// The object.

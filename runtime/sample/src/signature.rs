@@ -14,6 +14,9 @@ use crate::python;
 /// The key on the wire that the signature does not cover.
 const SIGNATURE: &str = "message_signature";
 
+/// The secret that Ceilometer's packages come with since Kilo.
+pub const CEILOMETER_SECRET: &str = "change this for valid signing";
+
 /// The secret that signs samples. Only the state keyed with it is kept, and neither shows in `Debug`.
 #[derive(Clone)]
 pub struct Secret(Option<Hmac<Sha256>>);

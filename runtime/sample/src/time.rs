@@ -37,6 +37,11 @@ impl Timestamp {
         self.to_string().replace('T', " ")
     }
 
+    /// The form of the collector era: `2026-01-31T23:59:59Z` (oslo.utils' `isotime`).
+    pub fn to_the_second(self) -> String {
+        self.0.format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
     /// Reads what Ceilometer and its users write: `T` or a space, with or without fraction, `Z` or an offset (taken to UTC),
     /// or a date alone.
     ///

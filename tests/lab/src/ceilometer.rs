@@ -16,6 +16,29 @@ const SIGN: &str = include_str!("../assets/signature.py");
 /// The Python that the pins were resolved for; another one resolves the dependencies itself.
 const PINNED_PYTHON: &str = "Python 3.11.";
 
+/// The virtual environment of the cache with these packages, made where it is missing.
+pub(crate) fn installed(name: &str, packages: &[&str], pins: &str) -> Result<PathBuf> {
+    // The system's own Python first: one of a version manager may lack headers or be of any version.
+    let python = ["/usr/bin/python3", "python3"]
+        .into_iter()
+        .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
+        .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
+    let version = output(Command::new(python).arg("--version"))?;
+    let recipe = format!("{python} {version}{packages:?}\n{pins}");
+    cache::get_or_make(name, &recipe, |folder| {
+        output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
+        let mut pip = Command::new(folder.join("bin/pip"));
+        pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(packages);
+        if version.starts_with(PINNED_PYTHON) {
+            let file = folder.join("pins.txt");
+            std::fs::write(&file, pins)?;
+            pip.arg("--constraint").arg(file);
+        }
+        output(&mut pip)?;
+        Ok(())
+    })
+}
+
 /// An installed genuine Ceilometer.
 #[derive(Clone, Debug)]
 pub struct Ceilometer {
@@ -25,26 +48,7 @@ pub struct Ceilometer {
 impl Ceilometer {
     /// The Ceilometer of the cache, installed where it is missing: needs `python3-venv` and a network.
     pub fn get() -> Result<Ceilometer> {
-        // The system's own Python first: one of a version manager may lack headers or be of any version.
-        let python = ["/usr/bin/python3", "python3"]
-            .into_iter()
-            .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
-            .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
-        let version = output(Command::new(python).arg("--version"))?;
-        let recipe = format!("{python} {version}{PACKAGES:?}\n{PINS}");
-        let folder = cache::get_or_make("ceilometer-27.0.0", &recipe, |folder| {
-            output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
-            let mut pip = Command::new(folder.join("bin/pip"));
-            pip.args(["install", "--quiet", "--disable-pip-version-check"]).args(PACKAGES);
-            if version.starts_with(PINNED_PYTHON) {
-                let pins = folder.join("pins.txt");
-                std::fs::write(&pins, PINS)?;
-                pip.arg("--constraint").arg(pins);
-            }
-            output(&mut pip)?;
-            Ok(())
-        })?;
-        Ok(Ceilometer { folder })
+        Ok(Ceilometer { folder: installed("ceilometer-27.0.0", &PACKAGES, PINS)? })
     }
 
     /// The path of one of its programs.
@@ -60,30 +64,7 @@ impl Ceilometer {
     /// What its own `ceilometer.publisher.utils.compute_signature` makes of each message, a sample as it was parsed from
     /// JSON. A message's own `message_signature` does not count.
     pub fn signatures(&self, messages: &[Value], secret: &str) -> Result<Vec<String>> {
-        let mut child = Command::new(self.program("python"))
-            .args(["-c", SIGN])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .context("failed to start the genuine Ceilometer's Python")?;
-        let mut input = child.stdin.take().context("no standard input")?;
-        let lines: String = messages
-            .iter()
-            .map(|message| format!("{}\n", json!({"secret": secret, "message": message})))
-            .collect();
-        // Beside the reading, so that neither side waits for the other's full pipe.
-        let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
-        let done = child.wait_with_output()?;
-        let written = writer.join();
-        if !done.status.success() || !matches!(written, Ok(Ok(()))) {
-            bail!("the genuine Ceilometer failed to sign: {}", done.status);
-        }
-        let signatures: Vec<String> = String::from_utf8(done.stdout)?.lines().map(str::to_owned).collect();
-        if signatures.len() != messages.len() {
-            bail!("{} signatures for {} messages", signatures.len(), messages.len());
-        }
-        Ok(signatures)
+        sign(&self.program("python"), SIGN, messages, secret)
     }
 
     /// What its own code makes of one message.
@@ -91,4 +72,32 @@ impl Ceilometer {
         let mut one = self.signatures(std::slice::from_ref(message), secret)?;
         one.pop().context("no signature")
     }
+}
+
+/// Has a script sign messages: it reads `{"secret": …, "message": …}` per line and writes the signature of each on a line.
+pub(crate) fn sign(python: &Path, script: &str, messages: &[Value], secret: &str) -> Result<Vec<String>> {
+    let mut child = Command::new(python)
+        .args(["-c", script])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .context("failed to start the genuine Ceilometer's Python")?;
+    let mut input = child.stdin.take().context("no standard input")?;
+    let lines: String = messages
+        .iter()
+        .map(|message| format!("{}\n", json!({"secret": secret, "message": message})))
+        .collect();
+    // Beside the reading, so that neither side waits for the other's full pipe.
+    let writer = std::thread::spawn(move || input.write_all(lines.as_bytes()));
+    let done = child.wait_with_output()?;
+    let written = writer.join();
+    if !done.status.success() || !matches!(written, Ok(Ok(()))) {
+        bail!("the genuine Ceilometer failed to sign: {}", done.status);
+    }
+    let signatures: Vec<String> = String::from_utf8(done.stdout)?.lines().map(str::to_owned).collect();
+    if signatures.len() != messages.len() {
+        bail!("{} signatures for {} messages", signatures.len(), messages.len());
+    }
+    Ok(signatures)
 }

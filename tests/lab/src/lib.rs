@@ -1,8 +1,8 @@
 //! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
-//! Ceilometer, and node files for libvirt's test driver.
+//! Ceilometer of today and of Pike, and node files for libvirt's test driver.
 //!
 //! ```text
-//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent
+//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PikeCollector
 //!        │                        │ each in folders of its own, on free loopback ports
 //!        └──pipe──▶ keeper ──▶ the neighbour's process
 //! ```
@@ -27,6 +27,7 @@ mod linux;
 mod node;
 mod notification;
 mod nova;
+mod pike;
 mod port;
 pub mod process;
 mod run;
@@ -41,6 +42,7 @@ pub use linux::Linux;
 pub use node::{instance, instances, node_file};
 pub use notification::{DEFAULT_SECRET, NotificationAgent};
 pub use nova::{Flavor, Nova, NovaVersion, Owner};
+pub use pike::{Pike, PikeCollector};
 pub use port::free_port;
 pub use run::{command_exists, output};
 pub use wait::until;

@@ -302,6 +302,33 @@ mod tests {
     }
 
     #[test]
+    fn casts_of_the_collector_era_are_read_under_the_same_rules() {
+        let cast = |method: &str, samples: Value| {
+            let inner = json!({
+                "method": method, "version": "1.0", "args": {"data": samples}, "_unique_id": "1", "_context_user": "admin",
+            });
+            raw(json!({"oslo.version": "2.0", "oslo.message": inner.to_string()}).to_string().as_bytes())
+        };
+        let decoder = decoder();
+        let mut forged = signed(2);
+        forged["counter_volume"] = json!(3);
+        let decoded = decoder.decode(cast("record_metering_data", json!([signed(1), forged])));
+        assert_eq!(decoded.rows.len(), 1);
+        let letter = decoded.dead_letter.unwrap();
+        let body: Value = serde_json::from_slice(&letter.body).unwrap();
+        assert_eq!((letter.reason, &body["refused"][0]["sample"]), ("signature", &forged));
+        for (message, reason) in [
+            (cast("record_events", json!([signed(1)])), "method"),
+            (cast("record_metering_data", json!({"samples": [signed(1)]})), "payload"),
+        ] {
+            let body = message.body.clone();
+            let decoded = decoder.decode(message);
+            let letter = decoded.dead_letter.unwrap();
+            assert_eq!((letter.reason, decoded.rows.len(), letter.body), (reason, 0, body));
+        }
+    }
+
+    #[test]
     fn a_good_message_leaves_no_dead_letter() {
         let decoded = decoder().decode(message(&json!([signed(1), signed(2)])));
         assert!(decoded.dead_letter.is_none());

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use amqp::DeclareError;
 use amqp::lapin::message::Delivery;
 use amqp::lapin::options::{BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use amqp::lapin::types::FieldTable;
 use amqp::lapin::{self, Channel, Connection};
+use amqp::{Binding, DeclareError};
 use futures_util::stream::{self, FuturesUnordered, SelectAll, StreamExt};
 use tokio::sync::mpsc::{Sender, UnboundedReceiver};
 
@@ -101,7 +101,8 @@ impl<'a> Session<'a> {
         pipeline: &'a mut Pipeline,
     ) -> Result<Self, SessionError> {
         let queues = settings.queues();
-        amqp::declare(connection, &settings.exchange, &queues, settings.flags)
+        let bindings: Vec<Binding> = queues.iter().map(Binding::of).collect();
+        amqp::declare(connection, &settings.exchange, &bindings, settings.flags)
             .await
             .map_err(SessionError::Declare)?;
         let undertaker =

@@ -21,7 +21,7 @@ pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use host::{Hypervisor, Inspector};
 pub(crate) use nova::NOVA;
 pub use sink::Sink;
-pub(crate) use sink::{AMQP, PUBLISHER, SINK};
+pub(crate) use sink::{AMQP, COLLECTOR, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
 pub use source::Source;
 
@@ -213,10 +213,11 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     // Where the name has a fault, what stands in for it is not used.
     let named = host.is_some();
     let host = host.unwrap_or(host::Host { set: None, system: String::new() });
+    let own_name = host.set.clone().unwrap_or_else(|| host.system.clone());
     let hypervisors = host::hypervisors(d, &map, host).filter(|_| named);
     let mut sample_source = "openstack".to_owned();
     map.set(d, "sample_source", &mut sample_source, value::text);
-    let (polling, common) = polling(d, &map);
+    let (polling, common) = polling(d, &map, &own_name);
     let nova = nova::nova(d, &map);
     let guests = map.required(d, "guests", |d, node| d.list(node, "guests", guest::guest));
     let drafts = map.required(d, "sources", sources);
@@ -247,10 +248,9 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     })
 }
 
-fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
+fn polling(d: &mut Decoder<'_>, file: &Map<'_>, host: &str) -> (Polling, sink::Common) {
     let mut polling = Polling::default();
-    let mut common =
-        sink::Common { batch_size: publisher::BATCH_SIZE, secret: Secret::new(publisher::CEILOMETER_SECRET) };
+    let mut common = sink::Common { batch_size: publisher::BATCH_SIZE, secret: None, host: host.to_owned() };
     if let Some(map) = file.section(d, "polling", &POLLING) {
         map.set(d, "batch_size", &mut common.batch_size, sink::batch_size);
         map.set(
@@ -270,7 +270,7 @@ fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
     if let Some(map) = file.section(d, "publisher", &COMMON)
         && let Some(text) = map.optional(d, "telemetry_secret", secret)
     {
-        common.secret = Secret::new(text);
+        common.secret = Some(Secret::new(text));
     }
     (polling, common)
 }

@@ -1,6 +1,7 @@
 //! Sinks: where samples go, by Ceilometer's publisher URLs or with all of AMQP's settings.
 
-use publisher::{AmqpSettings, Settings, Target};
+use publisher::{AmqpSettings, CAST_METHOD, METERING_TOPIC, Profile, Settings, Target};
+use sample::era::Release;
 use sample::signature::Secret;
 
 use super::source::located;
@@ -47,7 +48,7 @@ pub(crate) static PUBLISHER: Section = Section {
     path: "sinks[].publishers[]",
     about: "A publisher with settings of its own.",
     keys: &[
-        key("amqp", "mapping", "", "Notifications as Ceilometer's compute agent sends them."),
+        key("amqp", "mapping", "", "Messages as Ceilometer's compute agent sends them, or sent them."),
         key("stdout", "nothing", "", "JSON lines on standard output."),
     ],
 };
@@ -55,7 +56,7 @@ pub(crate) static PUBLISHER: Section = Section {
 pub(crate) static AMQP: Section = Section {
     title: "an AMQP publisher",
     path: "sinks[].publishers[].amqp",
-    about: "Notifications over AMQP 0-9-1, for Ceilometer's notification agent or a collector.",
+    about: "Messages over AMQP 0-9-1, for Ceilometer's notification agent or a collector.",
     keys: &[
         broker::URL,
         broker::URLS,
@@ -66,14 +67,24 @@ pub(crate) static AMQP: Section = Section {
             "[notifications]",
             "Each message goes to each topic, as `<topic>.sample`: Ceilometer's `[oslo_messaging_notifications]topics`.",
         ),
+        key(
+            "collector",
+            "mapping",
+            "",
+            "For the collector of an older Ceilometer (Icehouse to Pike); absent, samples are for a notification agent (Liberty and later).",
+        ),
         broker::DURABLE,
         broker::AUTO_DELETE,
         broker::QUORUM,
+        broker::QUORUM_DELIVERIES,
+        broker::QUORUM_LENGTH,
+        broker::QUORUM_BYTES,
         key(
             "telemetry_secret",
             "text or SECRET",
             "",
-            "Signs this publisher's samples; absent, that of the section `publisher`.",
+            "Signs this publisher's samples; absent, that of the section `publisher`; without one there, what Ceilometer of that release came \
+             with.",
         ),
         key("batch_size", "number", "", "Most samples in a message; absent, that of the section `polling`."),
         key(
@@ -89,10 +100,63 @@ pub(crate) static AMQP: Section = Section {
     ],
 };
 
+pub(crate) static COLLECTOR: Section = Section {
+    title: "the section `collector`",
+    path: "sinks[].publishers[].amqp.collector",
+    about: "The collector of an older Ceilometer, which takes samples in other messages and with other keys; see \
+            [An older Ceilometer](operating.md#an-older-ceilometer).",
+    keys: &[
+        key(
+            "release",
+            "text",
+            "",
+            "Required. The collector's release: `icehouse`, `juno`, `kilo`, `liberty`, `mitaka`, `newton`, `ocata` or `pike`.",
+        ),
+        key(
+            "publisher",
+            "`notifier` or `rpc`",
+            "notifier",
+            "Which of Ceilometer's own publishers to equal: `notifier://` (Juno to Pike), or `rpc://` (Icehouse to Liberty).",
+        ),
+        key(
+            "metering_topic",
+            "text",
+            "metering",
+            "In place of `topics`: the collector's `metering_topic`. Notifications go to `<topic>.sample`, casts of `rpc` to `<topic>`.",
+        ),
+        key(
+            "per_meter_topic",
+            "switch",
+            "false",
+            "Send each meter's samples a second time as `<metering_topic>.<meter>`: an event type, or with `rpc` a routing key.",
+        ),
+        key(
+            "target",
+            "text",
+            "record_metering_data",
+            "With `rpc`: the method that is called. Collectors serve none but this one.",
+        ),
+    ],
+};
+
 /// What publishers have in common.
 pub(super) struct Common {
     pub batch_size: usize,
-    pub secret: Secret,
+    /// Absent where the file has none: what is then the secret depends on who is to verify the samples.
+    pub secret: Option<Secret>,
+    /// This host's name.
+    pub host: String,
+}
+
+impl Common {
+    fn settings(&self, target: Target) -> Settings {
+        let default = Settings::new(target);
+        Settings {
+            batch_size: self.batch_size,
+            secret: self.secret.clone().unwrap_or(default.secret),
+            ..default
+        }
+    }
 }
 
 pub(super) fn sink(d: &mut Decoder<'_>, node: &Node, common: &Common) -> Option<Sink> {
@@ -111,11 +175,7 @@ pub(super) fn sink(d: &mut Decoder<'_>, node: &Node, common: &Common) -> Option<
 }
 
 fn publisher(d: &mut Decoder<'_>, node: &Node, common: &Common) -> Option<Settings> {
-    let target = |target| Settings {
-        batch_size: common.batch_size,
-        secret: common.secret.clone(),
-        ..Settings::new(target)
-    };
+    let target = |target| common.settings(target);
     match &node.value {
         Value::Scalar(url) => Some(target(from_url(d, &node.place, url)?)),
         Value::Mapping(entries) => {
@@ -139,7 +199,12 @@ fn from_url(d: &mut Decoder<'_>, place: &Place, url: &str) -> Option<Target> {
         Ok(target) => Some(target),
         Err(fault) => {
             let hint = match url.split(':').next() {
-                Some("notifier") => "; Ceilometer's notifier:// is amqp:// here, with the broker's address",
+                Some("notifier") => {
+                    "; Ceilometer's notifier:// is amqp:// here, with the broker's address; for a collector, a mapping with the key `amqp`, and in it `collector`"
+                }
+                Some("rpc") => {
+                    "; Ceilometer's rpc:// is a mapping with the key `amqp` here, and in it `collector`"
+                }
                 Some(
                     "gnocchi" | "prometheus" | "opentelemetry" | "http" | "https" | "tcp" | "udp" | "zaqar"
                     | "test",
@@ -160,17 +225,60 @@ fn from_mapping(d: &mut Decoder<'_>, node: &Node, common: &Common) -> Option<Set
         AmqpSettings { brokers: brokers(d, &map), flags: flags(d, &map), ..AmqpSettings::default() };
     map.set(d, "control_exchange", &mut amqp.exchange, broker::amqp_name);
     map.set(d, "topics", &mut amqp.topics, topics);
+    let release = collector(d, &map, &mut amqp, common);
     map.set(d, "max_unconfirmed", &mut amqp.window, value::number(1, publisher::MAX_WINDOW as u64));
-    let mut settings = Settings::new(Target::Stdout);
-    settings.batch_size = common.batch_size;
+    let mut settings = common.settings(Target::Amqp(amqp));
     map.set(d, "batch_size", &mut settings.batch_size, batch_size);
     map.set(d, "max_queue_length", &mut settings.queue, value::number(1, publisher::MAX_QUEUE as u64));
-    settings.secret = match map.optional(d, "telemetry_secret", secret) {
-        Some(text) => Secret::new(text),
-        None => common.secret.clone(),
-    };
-    settings.target = Target::Amqp(amqp);
+    if let Some(text) = map.optional(d, "telemetry_secret", secret) {
+        settings.secret = Secret::new(text);
+    } else if let (None, Some(release)) = (&common.secret, release) {
+        settings.secret = Secret::new(release.default_secret());
+    }
     Some(settings)
+}
+
+/// The collector that is to take the samples, where there is one, and its topic. Gives its release.
+fn collector(
+    d: &mut Decoder<'_>,
+    outer: &Map<'_>,
+    amqp: &mut AmqpSettings,
+    common: &Common,
+) -> Option<Release> {
+    let map = Map::open(d, outer.get("collector")?, &COLLECTOR, Unknown::Refuse)?;
+    if let Some(node) = outer.get("topics") {
+        d.faults
+            .error(&node.place, "`topics` are a notification agent's: set `metering_topic` in `collector`");
+    }
+    amqp.topics = vec![METERING_TOPIC.to_owned()];
+    map.set(d, "metering_topic", &mut amqp.topics, |d, node| Some(vec![broker::amqp_name(d, node)?]));
+    let mut per_meter_topic = false;
+    map.set(d, "per_meter_topic", &mut per_meter_topic, value::switch);
+    let mut casts = false;
+    map.set(d, "publisher", &mut casts, value::word(&[("notifier", false), ("rpc", true)]));
+    let mut target = CAST_METHOD.to_owned();
+    map.set(d, "target", &mut target, value::name);
+    if let Some(node) = map.get("target").filter(|_| !casts) {
+        d.faults.error(&node.place, "`target` belongs to `publisher: rpc`");
+    }
+    let release = map.required(d, "release", |d, node| {
+        let release = value::word(Release::ALL)(d, node)?;
+        let fault = if casts && !release.takes_casts() {
+            "collectors serve no casts since mitaka: leave out `publisher: rpc`"
+        } else if !casts && !release.takes_notifications() {
+            "the collector of icehouse takes no notifications: set `publisher: rpc`"
+        } else {
+            return Some(release);
+        };
+        d.faults.error(&node.place, fault);
+        None
+    })?;
+    amqp.profile = if casts {
+        Profile::Rpc { release, target, per_meter_topic }
+    } else {
+        Profile::Notifier { release, host: common.host.clone(), per_meter_topic }
+    };
+    Some(release)
 }
 
 /// Samples in a message; 0 is one, as in Ceilometer.

@@ -7,16 +7,21 @@ use crate::bounds::{MAX_BODY, MAX_SAMPLES, MAX_TEXT};
 /// The envelope's version; oslo.messaging skips a message of any other.
 const ENVELOPE_VERSION: &str = "2.0";
 
-/// A notification as it was received, its samples not looked into yet.
+/// The method that a collector of Ceilometer's serves.
+const METHOD: &str = "record_metering_data";
+/// The version of the calls that it serves.
+const METHOD_VERSION: &str = "1.0";
+
+/// A notification or a cast as it was received, its samples not looked into yet.
 #[derive(Debug)]
 pub struct Notification {
-    /// `telemetry.polling`, or `metering` of the collector era.
+    /// `telemetry.polling`, or `metering` of the collector era; of a cast, its method.
     pub event_type: String,
     /// The sample dicts, as they came.
     pub samples: Vec<Value>,
 }
 
-/// Why a message body is no notification with samples.
+/// Why a message body is no notification and no cast with samples.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
     /// Longer than [`MAX_BODY`]; not looked into.
@@ -38,13 +43,16 @@ pub enum DecodeError {
     #[error("the envelope's oslo.message is not the text of a JSON object")]
     Inner(#[source] serde_json::Error),
     /// No `event_type`, or an absurd one.
-    #[error("the notification has no event_type")]
+    #[error("the message has neither an event_type nor a method")]
     EventType,
+    /// A call of something that a collector does not serve.
+    #[error("the call is not one of {METHOD}, version {METHOD_VERSION}")]
+    Method,
     /// No samples where they should be.
-    #[error("the notification's payload is neither a list of samples nor an object with one")]
+    #[error("neither the payload nor the call's data is a list of samples")]
     Payload,
     /// More than [`MAX_SAMPLES`].
-    #[error("the notification has {0} samples, {MAX_SAMPLES} are read at most")]
+    #[error("the message has {0} samples, {MAX_SAMPLES} are read at most")]
     TooMany(usize),
 }
 
@@ -59,13 +67,15 @@ impl DecodeError {
             Self::Message => "envelope-message",
             Self::Inner(_) => "inner-not-json",
             Self::EventType => "event-type",
+            Self::Method => "method",
             Self::Payload => "payload",
             Self::TooMany(_) => "too-many-samples",
         }
     }
 }
 
-/// Reads a message body: the enveloped form 2.0 or the bare inner object, with a payload `{"samples": […]}` or a bare list.
+/// Reads a message body: the enveloped form 2.0 or the bare inner object. That is a notification with a payload `{"samples": […]}`
+/// or a bare list, or the collector era's cast `record_metering_data` with `{"data": […]}` for its arguments.
 ///
 /// # Errors
 /// [`DecodeError`] says what is wrong with the body as a whole.
@@ -81,13 +91,15 @@ pub fn decode(body: &[u8]) -> Result<Notification, DecodeError> {
         let Value::String(text) = message else { return Err(DecodeError::Message) };
         inner = serde_json::from_str(&text).map_err(DecodeError::Inner)?;
     }
-    let event_type = match inner.remove("event_type") {
-        Some(Value::String(text)) if !text.is_empty() && text.len() <= MAX_TEXT => text,
+    let event_type = match (inner.remove("event_type"), inner.remove("method")) {
+        (Some(Value::String(text)), None) if !text.is_empty() && text.len() <= MAX_TEXT => text,
+        (None, Some(method)) => called(method, &inner)?,
         _ => return Err(DecodeError::EventType),
     };
-    let samples = match inner.remove("payload") {
-        Some(Value::Object(mut payload)) => payload.remove("samples"),
-        other => other,
+    let samples = match (inner.remove("payload"), inner.remove("args")) {
+        (Some(Value::Object(mut payload)), None) => payload.remove("samples"),
+        (None, Some(Value::Object(mut arguments))) => arguments.remove("data"),
+        (payload, _) => payload,
     };
     match samples {
         Some(Value::Array(samples)) if samples.len() > MAX_SAMPLES => {
@@ -96,6 +108,14 @@ pub fn decode(body: &[u8]) -> Result<Notification, DecodeError> {
         Some(Value::Array(samples)) => Ok(Notification { event_type, samples }),
         _ => Err(DecodeError::Payload),
     }
+}
+
+/// The method of a call, if a collector serves it.
+fn called(method: Value, call: &Map<String, Value>) -> Result<String, DecodeError> {
+    let serves = method == METHOD
+        && call.get("version").is_none_or(|version| version == METHOD_VERSION)
+        && call.get("namespace").is_none_or(Value::is_null);
+    if serves { Ok(METHOD.to_owned()) } else { Err(DecodeError::Method) }
 }
 
 fn object(value: Value) -> Result<Map<String, Value>, DecodeError> {

@@ -1,48 +1,135 @@
 //! From samples to a message body, in one pass over one buffer.
 //!
 //! A host of a thousand instances makes tens of thousands of samples per cycle, so nothing is built that is not sent: no
-//! map per sample, no inner text that is escaped afterwards. Each sample's text and the text that is signed are written side
-//! by side; metadata comes ready-made (see [`crate::metadata`]).
-
-use std::io::Write;
+//! map per sample, no inner text that is escaped afterwards. What is around the samples is here, a [`Heading`]; the samples
+//! themselves are written by [`super::dict`].
 
 use uuid::Uuid;
 
+use super::dict::{Dialect, Encoder, SAMPLE_SIZE, uuid};
+use crate::era::Release;
 use crate::json::{self, Form};
-use crate::python;
-use crate::signature::{Secret, Signing};
-use crate::{Sample, Timestamp, Volume};
+use crate::signature::Secret;
+use crate::{Sample, Timestamp};
 
-/// Bytes of a sample without its metadata: its fifteen keys, ids and the signature, all quotes escaped.
-const SAMPLE_SIZE: usize = 1024;
-/// Bytes of a notification without its samples.
-const ENVELOPE_SIZE: usize = 512;
+/// Bytes of a message without its samples.
+const ENVELOPE_SIZE: usize = 1024;
 
-/// The body of one notification (oslo.messaging envelope 2.0, event type `telemetry.polling`) that carries these samples.
+/// What a message is, around its samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heading<'a> {
+    /// A polling agent's notification `telemetry.polling`, since Liberty.
+    Polling,
+    /// A notification to a collector, as Ceilometer's publisher `notifier://` sent it.
+    Notifier {
+        /// The collector's release.
+        release: Release,
+        /// The sending host, for `publisher_id`.
+        host: &'a str,
+        /// `event_type`: the metering topic, or that and a meter's name.
+        event_type: &'a str,
+    },
+    /// A remote call without an answer to a collector, as Ceilometer's publisher `rpc://` sent it.
+    Cast {
+        /// The collector's release.
+        release: Release,
+        /// The method that is called: `record_metering_data`.
+        method: &'a str,
+    },
+}
+
+impl Heading<'_> {
+    fn dialect(self) -> Dialect {
+        match self {
+            Self::Polling => Dialect::Present,
+            Self::Notifier { release, .. } | Self::Cast { release, .. } => Dialect::Era(release),
+        }
+    }
+}
+
+/// The body of one message (oslo.messaging envelope 2.0) that carries these samples.
 ///
 /// The samples should have passed [`check`](crate::check::check): a volume that is not finite has no form in JSON and would make
 /// the whole body unreadable.
-pub fn encode(samples: &[Sample], secret: &Secret) -> Vec<u8> {
+pub fn encode(heading: Heading<'_>, samples: &[Sample], secret: &Secret) -> Vec<u8> {
     let size: usize = samples.iter().map(|sample| sample.metadata.length(Form::Quoted) + SAMPLE_SIZE).sum();
     let mut out = Vec::with_capacity(size + ENVELOPE_SIZE);
-    out.extend_from_slice(br#"{"oslo.version":"2.0","oslo.message":"{\"message_id\":"#);
-    uuid(Form::Quoted, Uuid::new_v4(), &mut out);
-    out.extend_from_slice(
-        br#",\"publisher_id\":\"ceilometer.polling\",\"event_type\":\"telemetry.polling\",\"priority\":\"SAMPLE\",\"payload\":{\"samples\":["#,
-    );
-    let mut encoder = Encoder::new(Form::Quoted, secret);
+    out.extend_from_slice(br#"{"oslo.version":"2.0","oslo.message":"{"#);
+    open(heading, &mut out);
+    let mut encoder = Encoder::new(Form::Quoted, heading.dialect(), secret);
     for (index, sample) in samples.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
         encoder.sample(sample, &mut out);
     }
-    out.extend_from_slice(br#"]},\"timestamp\":"#);
-    json::text(Form::Quoted, &Timestamp::now().with_space(), &mut out);
+    close(heading, &mut out);
     out.extend_from_slice(br#",\"_unique_id\":\""#);
     out.extend_from_slice(Uuid::new_v4().simple().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
     out.extend_from_slice(br#"\"}"}"#);
     out
+}
+
+/// What comes before the samples: the inner object without its brace, down to the list's bracket.
+fn open(heading: Heading<'_>, out: &mut Vec<u8>) {
+    match heading {
+        Heading::Polling => {
+            notification("ceilometer.polling", "", "telemetry.polling", out);
+            out.extend_from_slice(br#"{\"samples\":["#);
+        }
+        Heading::Notifier { release, host, event_type } => {
+            notification(release.publisher(), host, event_type, out);
+            out.push(b'[');
+        }
+        Heading::Cast { method, .. } => {
+            out.extend_from_slice(br#"\"method\":"#);
+            json::text(Form::Quoted, method, out);
+            out.extend_from_slice(br#",\"version\":\"1.0\",\"args\":{\"data\":["#);
+        }
+    }
+}
+
+/// A notification's own keys, down to its payload.
+fn notification(publisher: &str, host: &str, event_type: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"\"message_id\":"#);
+    uuid(Form::Quoted, Uuid::new_v4(), out);
+    out.extend_from_slice(br#",\"publisher_id\":"#);
+    json::text(Form::Quoted, &format!("{publisher}{host}"), out);
+    out.extend_from_slice(br#",\"event_type\":"#);
+    json::text(Form::Quoted, event_type, out);
+    out.extend_from_slice(br#",\"priority\":\"SAMPLE\",\"payload\":"#);
+}
+
+/// What comes after the samples, from the list's bracket on.
+fn close(heading: Heading<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(match heading {
+        Heading::Polling | Heading::Cast { .. } => b"]}",
+        Heading::Notifier { .. } => b"]",
+    });
+    if let Heading::Polling | Heading::Notifier { .. } = heading {
+        out.extend_from_slice(br#",\"timestamp\":"#);
+        json::text(Form::Quoted, &Timestamp::now().with_space(), out);
+    }
+    if let Heading::Notifier { release, .. } | Heading::Cast { release, .. } = heading
+        && let Some(uuid_key) = release.context_uuid()
+    {
+        context(uuid_key, out);
+    }
+}
+
+/// The request's context of a compute agent: the same for each, but for an id. Collectors read none of it.
+fn context(uuid_key: &str, out: &mut Vec<u8>) {
+    // The agent calls itself `admin`, and its token as well.
+    out.extend_from_slice(br#",\"_context_user\":\"admin\",\"_context_auth_token\":\"admin\""#);
+    for key in ["tenant", "domain", "user_domain", "project_domain", uuid_key] {
+        out.extend_from_slice(format!(r#",\"_context_{key}\":null"#).as_bytes());
+    }
+    out.extend_from_slice(
+        br#",\"_context_is_admin\":true,\"_context_read_only\":false,\"_context_show_deleted\":false"#,
+    );
+    out.extend_from_slice(br#",\"_context_user_identity\":\"admin - - - -\",\"_context_request_id\":\"req-"#);
+    out.extend_from_slice(Uuid::new_v4().hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
+    out.extend_from_slice(br#"\""#);
 }
 
 /// Appends one signed sample dict as a line of JSON, as Ceilometer's file publisher writes it with `?json`.
@@ -50,141 +137,6 @@ pub fn encode(samples: &[Sample], secret: &Secret) -> Vec<u8> {
 /// The sample should have passed [`check`](crate::check::check).
 pub fn encode_line(sample: &Sample, secret: &Secret, out: &mut Vec<u8>) {
     out.reserve(sample.metadata.length(Form::Plain) + SAMPLE_SIZE);
-    Encoder::new(Form::Plain, secret).sample(sample, out);
+    Encoder::new(Form::Plain, Dialect::Present, secret).sample(sample, out);
     out.push(b'\n');
-}
-
-/// Writes samples one after the other, with the buffers and texts that they share.
-struct Encoder<'a> {
-    form: Form,
-    secret: &'a Secret,
-    /// Of the text to sign, what does not come ready-made.
-    signed: Vec<u8>,
-    /// One moment's text serves a whole batch.
-    moment: Option<(Timestamp, String)>,
-}
-
-impl<'a> Encoder<'a> {
-    fn new(form: Form, secret: &'a Secret) -> Self {
-        Self { form, secret, signed: Vec::with_capacity(1024), moment: None }
-    }
-
-    fn sample(&mut self, sample: &Sample, out: &mut Vec<u8>) {
-        let form = self.form;
-        let moment = match self.moment.take() {
-            Some((moment, text)) if moment == sample.timestamp => (moment, text),
-            _ => (sample.timestamp, sample.timestamp.to_string()),
-        };
-        out.push(b'{');
-        self.string(out, "source", &sample.source);
-        self.string(out, "counter_name", &sample.meter);
-        self.string(out, "counter_type", sample.kind.as_str());
-        self.string(out, "counter_unit", &sample.unit);
-        self.key(out, "counter_volume");
-        volume(sample.volume, out);
-        out.push(b',');
-        self.optional(out, "user_id", sample.user_id.as_deref());
-        self.optional(out, "user_name", sample.user_name.as_deref());
-        self.optional(out, "project_id", sample.project_id.as_deref());
-        self.optional(out, "project_name", sample.project_name.as_deref());
-        self.string(out, "resource_id", &sample.resource_id);
-        self.string(out, "timestamp", &moment.1);
-        self.key(out, "resource_metadata");
-        sample.metadata.write(form, &sample.extra, out);
-        out.push(b',');
-        self.key(out, "message_id");
-        uuid(form, sample.message_id, out);
-        out.push(b',');
-        self.key(out, "monotonic_time");
-        match sample.monotonic_time {
-            Some(seconds) => python::float(seconds, out),
-            None => out.extend_from_slice(b"null"),
-        }
-        out.push(b',');
-        self.key(out, "message_signature");
-        out.extend_from_slice(form.quote());
-        if let Some(signing) = self.secret.begin() {
-            out.extend_from_slice(&self.sign(signing, sample, &moment.1));
-        }
-        out.extend_from_slice(form.quote());
-        out.push(b'}');
-        self.moment = Some(moment);
-    }
-
-    fn key(&self, out: &mut Vec<u8>, key: &str) {
-        out.extend_from_slice(self.form.quote());
-        out.extend_from_slice(key.as_bytes());
-        out.extend_from_slice(self.form.quote());
-        out.push(b':');
-    }
-
-    fn string(&self, out: &mut Vec<u8>, key: &str, text: &str) {
-        self.key(out, key);
-        json::text(self.form, text, out);
-        out.push(b',');
-    }
-
-    fn optional(&self, out: &mut Vec<u8>, key: &str, text: Option<&str>) {
-        match text {
-            Some(text) => self.string(out, key, text),
-            None => {
-                self.key(out, key);
-                out.extend_from_slice(b"null,");
-            }
-        }
-    }
-
-    /// Signs the sample: its keys in their order, the metadata in its place among them.
-    fn sign(&mut self, mut signing: Signing, sample: &Sample, moment: &str) -> [u8; 64] {
-        let text = &mut self.signed;
-        let put = |text: &mut Vec<u8>, key: &str, value: &str| {
-            text.extend_from_slice(key.as_bytes());
-            text.extend_from_slice(value.as_bytes());
-        };
-        text.clear();
-        put(text, "counter_name", &sample.meter);
-        put(text, "counter_type", sample.kind.as_str());
-        put(text, "counter_unit", &sample.unit);
-        put(text, "counter_volume", "");
-        volume(sample.volume, text);
-        put(text, "message_id", sample.message_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
-        match sample.monotonic_time {
-            Some(seconds) => {
-                put(text, "monotonic_time", "");
-                python::float(seconds, text);
-            }
-            None => put(text, "monotonic_time", "None"),
-        }
-        put(text, "project_id", sample.project_id.as_deref().unwrap_or("None"));
-        put(text, "project_name", sample.project_name.as_deref().unwrap_or("None"));
-        put(text, "resource_id", &sample.resource_id);
-        signing.update(text);
-        sample.metadata.sign(&sample.extra, &mut signing, text);
-        text.clear();
-        put(text, "source", &sample.source);
-        put(text, "timestamp", moment);
-        put(text, "user_id", sample.user_id.as_deref().unwrap_or("None"));
-        put(text, "user_name", sample.user_name.as_deref().unwrap_or("None"));
-        signing.update(text);
-        signing.finish()
-    }
-}
-
-/// The same text on the wire and in the signature: a double is one in Python too, `2048.0`.
-fn volume(volume: Volume, out: &mut Vec<u8>) {
-    // Writing to a vector does not fail.
-    let _ = match volume {
-        Volume::Count(count) => write!(out, "{count}"),
-        Volume::Signed(integer) => write!(out, "{integer}"),
-        Volume::Real(real) => {
-            python::float(real, out);
-            Ok(())
-        }
-    };
-}
-
-fn uuid(form: Form, uuid: Uuid, out: &mut Vec<u8>) {
-    out.extend_from_slice(form.quote());
-    out.extend_from_slice(uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()).as_bytes());
-    out.extend_from_slice(form.quote());
 }

@@ -1,22 +1,25 @@
-//! Notifications: from samples to a message body and back.
+//! Messages: from samples to a message body and back.
 //!
 //! ```text
 //! {"oslo.version": "2.0",                       envelope; its second value is JSON text *inside a string*
-//!  "oslo.message": "{                           ── inner object ──
+//!  "oslo.message": "{                           ── inner object: a notification ──
 //!     message_id, publisher_id, event_type, priority, timestamp, _unique_id,
 //!     payload: {samples: [ {source, counter_name, …, message_signature}, … ]}   or, in the collector era, a bare list
-//!  }"}
+//!  }"}                                          ── or, in the collector era, a cast ──
+//!     method: record_metering_data, version, args: {data: [ … ]}, _unique_id
 //! ```
 //!
-//! [`encode`] writes what Ceilometer's polling agent writes since Liberty. [`decode`] reads that and what the collectors of
-//! Icehouse to Pike were sent, from anyone: strict in what a body must be, and within the [bounds](crate::bounds).
+//! [`encode`] writes what Ceilometer's polling agent writes since Liberty, and what its publishers wrote in the
+//! [collector era](crate::era). [`decode`] reads both, from anyone: strict in what a body must be, and within the
+//! [bounds](crate::bounds).
 
 mod decode;
+mod dict;
 mod encode;
 mod received;
 
 pub use decode::{DecodeError, Notification, decode};
-pub use encode::{encode, encode_line};
+pub use encode::{Heading, encode, encode_line};
 pub use received::{Received, Refusal};
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::bounds::{MAX_BODY, MAX_SAMPLES};
+use crate::era::Release;
 use crate::signature::{self, Secret};
 use crate::{Kind, Metadata, Sample, Timestamp, Volume, check};
 
@@ -74,7 +75,7 @@ fn what_is_encoded_decodes_and_verifies() {
         let mut merged = awkward_metadata();
         merged.extend(map(extra));
 
-        let notification = decode(&encode(&samples, &secret)).unwrap();
+        let notification = decode(&encode(Heading::Polling, &samples, &secret)).unwrap();
         assert_eq!(notification.event_type, "telemetry.polling");
         assert_eq!(notification.samples.len(), samples.len());
         for (dict, sample) in notification.samples.into_iter().zip(&samples) {
@@ -111,9 +112,12 @@ fn normal(fields: &Map<String, Value>) -> Map<String, Value> {
 
 #[test]
 fn the_body_has_ceilometers_form() {
-    let body: Value =
-        serde_json::from_slice(&encode(&[sample(Volume::Real(2048.0), json!({}))], &Secret::new("")))
-            .unwrap();
+    let body: Value = serde_json::from_slice(&encode(
+        Heading::Polling,
+        &[sample(Volume::Real(2048.0), json!({}))],
+        &Secret::new(""),
+    ))
+    .unwrap();
     assert_eq!(body.as_object().unwrap().keys().collect::<Vec<_>>(), ["oslo.version", "oslo.message"]);
     assert_eq!(body["oslo.version"], "2.0");
     let text = body["oslo.message"].as_str().unwrap();
@@ -138,6 +142,147 @@ fn the_body_has_ceilometers_form() {
     assert_eq!(sample["message_signature"], "");
     assert_eq!(sample["timestamp"], "2026-01-31T23:59:59.000001");
     assert_eq!((&sample["user_name"], &sample["counter_type"]), (&Value::Null, &json!("gauge")));
+}
+
+/// The inner object of a message that was encoded.
+fn inner(heading: Heading<'_>, samples: &[Sample], secret: &str) -> Value {
+    let body: Value = serde_json::from_slice(&encode(heading, samples, &Secret::new(secret))).unwrap();
+    assert_eq!((body.as_object().unwrap().len(), &body["oslo.version"]), (2, &json!("2.0")));
+    serde_json::from_str(body["oslo.message"].as_str().unwrap()).unwrap()
+}
+
+#[test]
+fn a_collector_gets_a_bare_list_with_what_its_release_expects_around_it() {
+    let samples = [sample(Volume::Real(2048.0), json!({}))];
+    let context = [
+        "_context_user",
+        "_context_auth_token",
+        "_context_tenant",
+        "_context_domain",
+        "_context_user_domain",
+        "_context_project_domain",
+        "_context_instance_uuid",
+        "_context_is_admin",
+        "_context_read_only",
+        "_context_show_deleted",
+        "_context_user_identity",
+        "_context_request_id",
+    ];
+    for (name, release) in Release::ALL {
+        let heading =
+            Heading::Notifier { release: *release, host: "compute-1 \"ü\"", event_type: "metering.mem.max" };
+        let message = inner(heading, &samples, "s");
+        let publisher = if *release <= Release::Juno { "metering.publisher" } else { "telemetry.publisher" };
+        assert_eq!(message["publisher_id"], format!("{publisher}.compute-1 \"ü\""), "{name}");
+        assert_eq!(
+            (&message["event_type"], &message["priority"]),
+            (&json!("metering.mem.max"), &json!("SAMPLE"))
+        );
+        assert!(message["message_id"].as_str().unwrap().parse::<Uuid>().is_ok());
+        assert_eq!(message["timestamp"].as_str().unwrap().as_bytes()[10], b' ');
+        assert_eq!(message["payload"].as_array().unwrap().len(), 1);
+        let cast = inner(Heading::Cast { release: *release, method: "record_metering_data" }, &samples, "s");
+        let around = |message: &Value| {
+            let keys = message.as_object().unwrap().keys().filter(|key| !key.starts_with("_context_"));
+            keys.cloned().collect::<Vec<_>>()
+        };
+        let own =
+            ["message_id", "publisher_id", "event_type", "priority", "payload", "timestamp", "_unique_id"];
+        assert_eq!(around(&message), own);
+        assert_eq!(around(&cast), ["method", "version", "args", "_unique_id"]);
+        assert_eq!((&cast["method"], &cast["version"]), (&json!("record_metering_data"), &json!("1.0")));
+        assert_eq!(cast["args"].as_object().unwrap().keys().collect::<Vec<_>>(), ["data"]);
+        for message in [&message, &cast] {
+            let found = message.as_object().unwrap().keys().filter(|key| key.starts_with("_context_"));
+            let found: Vec<_> = found.map(|key| key.replace("resource_uuid", "instance_uuid")).collect();
+            assert_eq!(found, if *release <= Release::Kilo { &context[..] } else { &[] }, "{name}");
+        }
+        assert_eq!(message["_context_is_admin"].as_bool(), (*release <= Release::Kilo).then_some(true));
+    }
+}
+
+/// A sample of a vnic whose metadata and volume Python 2 would print in another way.
+fn odd(volume: Volume) -> Sample {
+    let mut fields = awkward_metadata();
+    fields.insert("instance_id".into(), json!("b9c03180"));
+    fields.insert("instance_type".into(), json!("m1.tiny"));
+    fields.insert("third".into(), json!(1.0 / 3.0));
+    Sample {
+        unit: "MiB".into(),
+        metadata: Arc::new(Metadata::new(fields)),
+        ..sample(
+            volume,
+            json!({"mac": "fa:16", "vnic_name": "tap0", "parameters": {"mtu": 1e12, "list": [1.5]}}),
+        )
+    }
+}
+
+fn has_list(value: &Value) -> bool {
+    match value {
+        Value::Array(_) => true,
+        Value::Object(fields) => fields.values().any(has_list),
+        _ => false,
+    }
+}
+
+#[test]
+fn a_collectors_samples_have_twelve_keys_and_verify_on_python_2() {
+    let secret = Secret::new("s3cr3t");
+    for (name, release) in Release::ALL {
+        for volume in volumes().into_iter().chain([Volume::Real(1.0 / 3.0), Volume::Real(123_456_789_012.5)])
+        {
+            let samples = [odd(volume), Sample { extra: Map::new(), unit: "GiB".into(), ..odd(volume) }];
+            let heading = Heading::Notifier { release: *release, host: "h", event_type: "metering" };
+            let notification = decode(&encode(heading, &samples, &secret)).unwrap();
+            assert_eq!((notification.event_type.as_str(), notification.samples.len()), ("metering", 2));
+            let cast = Heading::Cast { release: *release, method: "record_metering_data" };
+            let cast = decode(&encode(cast, &samples, &secret)).unwrap();
+            assert_eq!(
+                (cast.event_type.as_str(), &cast.samples),
+                ("record_metering_data", &notification.samples)
+            );
+
+            let [vnic, instance] = &notification.samples[..] else { panic!("two samples") };
+            for dict in [vnic, instance] {
+                let fields = dict.as_object().unwrap();
+                let keys = "source counter_name counter_type counter_unit counter_volume user_id project_id resource_id \
+                            timestamp resource_metadata message_id message_signature";
+                assert_eq!(fields.keys().collect::<Vec<_>>(), keys.split(' ').collect::<Vec<_>>());
+                assert_eq!(dict["message_signature"], signature::sign(fields, &secret), "{name}");
+                assert_eq!(dict["timestamp"], "2026-01-31T23:59:59Z");
+                assert!(!has_list(dict), "{dict}");
+                Received::read(dict.clone(), &secret).unwrap();
+            }
+            assert_eq!((&vnic["counter_unit"], &instance["counter_unit"]), (&json!("MB"), &json!("GB")));
+            let flavor = if *release <= Release::Juno { "1" } else { "m1.tiny" };
+            assert_eq!(instance["resource_metadata"]["instance_type"], flavor, "{name}");
+            assert_eq!(instance["resource_metadata"]["third"].to_string(), "0.333333333333");
+            let vnic = &vnic["resource_metadata"];
+            assert_eq!(vnic["parameters"].to_string(), r#"{"mtu":1000000000000,"list":"[1.5]"}"#);
+            if *release <= Release::Kilo {
+                let keys: Vec<_> = vnic.as_object().unwrap().keys().collect();
+                assert_eq!(keys, ["instance_id", "instance_type", "mac", "parameters"], "{name}");
+                assert_eq!(vnic["instance_type"], "1");
+            } else {
+                assert_eq!((&vnic["vnic_name"], &vnic["state"]), (&json!("tap0"), &json!("active")));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_volume_goes_to_a_collector_as_both_pythons_print_it() {
+    for (given, written) in [
+        (Volume::Count(u64::MAX), "18446744073709551615"),
+        (Volume::Real(2048.0), "2048.0"),
+        (Volume::Real(1.0 / 3.0), "0.333333333333"),
+        (Volume::Real(123_456_789_012.5), "123456789012"),
+        (Volume::Real(1e16), "1e+16"),
+    ] {
+        let heading = Heading::Notifier { release: Release::Pike, host: "h", event_type: "metering" };
+        let body = String::from_utf8(encode(heading, &[sample(given, json!({}))], &Secret::new(""))).unwrap();
+        assert!(body.contains(&format!(r#"\"counter_volume\":{written},"#)), "{written} is not in {body}");
+    }
 }
 
 #[test]
@@ -181,9 +326,33 @@ fn bodies_that_are_none_are_told_apart() {
         ("inner-not-json", json!({"oslo.version": "2.0", "oslo.message": "[1]"}).to_string()),
         ("event-type", json!({"payload": []}).to_string()),
         ("event-type", json!({"event_type": 5, "payload": []}).to_string()),
+        (
+            "event-type",
+            json!({"event_type": "e", "method": "record_metering_data", "payload": []}).to_string(),
+        ),
+        ("method", json!({"method": "record_events", "args": {"data": []}}).to_string()),
+        ("method", json!({"method": 5, "args": {"data": []}}).to_string()),
+        (
+            "method",
+            json!({"method": "record_metering_data", "version": "2.0", "args": {"data": []}}).to_string(),
+        ),
+        (
+            "method",
+            json!({"method": "record_metering_data", "namespace": "x", "args": {"data": []}}).to_string(),
+        ),
+        ("payload", json!({"method": "record_metering_data", "args": {"samples": []}}).to_string()),
+        (
+            "payload",
+            json!({"method": "record_metering_data", "args": {"data": []}, "payload": {"samples": []}})
+                .to_string(),
+        ),
         ("payload", json!({"event_type": "e"}).to_string()),
         ("payload", json!({"event_type": "e", "payload": {"samples": {}}}).to_string()),
         ("too-many-samples", many.to_string()),
+        (
+            "too-many-samples",
+            json!({"method": "record_metering_data", "args": {"data": vec![0; MAX_SAMPLES + 1]}}).to_string(),
+        ),
     ];
     for (label, body) in cases {
         assert_eq!(decode(body.as_bytes()).unwrap_err().label(), label, "{}", &body[..body.len().min(80)]);
@@ -238,7 +407,7 @@ fn a_received_field_of_a_wrong_form_is_named() {
 
 #[test]
 fn bytes_at_random_never_panic() {
-    let valid = encode(&[sample(Volume::Count(1), json!({}))], &Secret::new("s"));
+    let valid = encode(Heading::Polling, &[sample(Volume::Count(1), json!({}))], &Secret::new("s"));
     let mut state = 1_u64;
     let mut next = |below: usize| {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
