@@ -18,8 +18,12 @@ pub const DEFAULT_CALL: Duration = Duration::from_secs(3);
 /// interval of 300 s.
 pub const DEFAULT_SNAPSHOT: Duration = Duration::from_secs(30);
 
-/// The XML cache is dropped on change; this is only the net below that.
-pub const DEFAULT_XML_REFRESH: Duration = Duration::from_secs(600);
+/// libvirt tells of every change that matters, and the XML is read anew after it: this is the net for what nobody thought of,
+/// a fraction of an XML per second on a host of a thousand instances.
+pub const DEFAULT_XML_REFRESH: Duration = Duration::from_secs(3600);
+
+/// The longest refresh period where the driver does not tell of some kind of change: two polls of the usual interval of 300 s.
+pub const XML_REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(600);
 
 /// The first wait after a failed open: a restarting libvirtd is back within a second or two.
 pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
@@ -44,7 +48,8 @@ pub struct Settings {
     pub default_project: Option<String>,
     /// The user of instances without nova's metadata.
     pub default_user: Option<String>,
-    /// Every instance's XML is read anew at least this often, spread over the second half of the period.
+    /// Every instance's XML is read anew at least this often, spread over the second half of the period; changes that libvirt
+    /// tells of are read at once. At most [`XML_REFRESH_WITHOUT_EVENTS`] where it does not tell of all.
     pub xml_refresh: Duration,
     /// The waits between attempts to open the connection.
     pub reconnect: Reconnect,

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::aside::{MOST_PLACES, MOST_STUCK};
 use super::calls::within;
 use crate::error::InspectError;
 use crate::ffi::{self, Changes, Connection, Domain};
-use crate::settings::Settings;
+use crate::settings::{Settings, XML_REFRESH_WITHOUT_EVENTS};
 
 /// The most connections at a time: for the host, for the places, and those with stuck calls. libvirtd takes thousands.
 pub(super) const MOST_CONNECTIONS: usize = 1 + MOST_PLACES + MOST_STUCK;
@@ -47,6 +47,8 @@ pub(super) struct Link {
     pub(super) bulk: Bulk,
     /// Whose XML may have changed.
     pub(super) changes: Arc<Changes>,
+    /// Whether every kind of change is told of.
+    tells_changes: bool,
 }
 
 /// What a place reads instances with: a connection and its handles of the domains.
@@ -97,11 +99,18 @@ impl Link {
             let mut line = Line::open(settings, seat)?;
             let changes = Arc::new(Changes::default());
             let events = line.connection.watch(&changes);
+            let tells_changes = events == ffi::EVENTS;
             let bulk = bulk_of(&line.connection)?;
             let host = line.connection.hostname()?;
             tracing::info!(uri = settings.uri, host, ?bulk, events, "connected to libvirt");
-            Ok(Arc::new(Self { line: Arc::new(line), host, bulk, changes }))
+            Ok(Arc::new(Self { line: Arc::new(line), host, bulk, changes, tells_changes }))
         })
+    }
+
+    /// How old an instance's XML may get on this connection.
+    pub(super) fn xml_refresh(&self, settings: &Settings) -> Duration {
+        let most = if self.tells_changes { Duration::MAX } else { XML_REFRESH_WITHOUT_EVENTS };
+        settings.xml_refresh.min(most)
     }
 
     /// What a place reads with: a connection of its own, or this one where the driver is in this process and a call on it is

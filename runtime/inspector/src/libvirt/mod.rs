@@ -209,7 +209,7 @@ impl Reader {
             instances.push(Arc::new(Instance {
                 identity: Arc::clone(identity),
                 power: swept.power,
-                taken_at,
+                taken_at: readings.taken_at.unwrap_or(taken_at),
                 memory: readings.memory,
                 cpu: readings.cpu,
                 disks: readings.disks,
@@ -245,10 +245,11 @@ impl Reader {
         if due.is_empty() {
             return Ok(());
         }
+        let refresh = link.xml_refresh(&self.settings);
         self.xml_calls.fetch_add(u64::try_from(due.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (uuid, xml) in sweep::xml(link, due, self.deadline(end))? {
             let Some(swept) = swept.get(&uuid) else { continue };
-            cycle.cache.learn(&self.settings, &uuid, &swept.name, swept.run, xml, now);
+            cycle.cache.learn(&self.settings, refresh, &uuid, (&swept.name, swept.run), xml, now);
         }
         Ok(())
     }
@@ -274,8 +275,12 @@ impl Reader {
             let readings = all.entry(Arc::clone(uuid)).or_insert_with(|| Readings::missing(groups, &why));
             match link.bulk {
                 Bulk::Full => {
-                    bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
-                    if fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics) {
+                    if readings.taken_at.is_none() {
+                        bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
+                    }
+                    if readings.outdated
+                        || fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics)
+                    {
                         cycle.cache.suspect(uuid, now);
                     }
                 }
