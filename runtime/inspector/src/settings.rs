@@ -28,8 +28,9 @@ pub const XML_REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(600);
 /// The first wait after a failed open: a restarting libvirtd is back within a second or two.
 pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
 
-/// The longest wait between two opens: a missing libvirtd costs one attempt a minute.
-pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(60);
+/// The longest wait between two opens. An attempt at a socket that is not there costs microseconds, and one that hangs waits for its
+/// own deadline; so a libvirtd that comes back is found within seconds, and no poll is lost to a wait.
+pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(5);
 
 /// Seconds between two keepalive probes of an idle connection.
 pub const DEFAULT_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);

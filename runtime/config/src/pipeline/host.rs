@@ -73,7 +73,7 @@ pub(crate) static RECONNECT: Section = Section {
     about: "Waits between attempts to open the connection; they double from `first` to `most`.",
     keys: &[
         key("first", "duration", "500ms", "The first wait."),
-        key("most", "duration", "60s", "The longest wait."),
+        key("most", "duration", "5s", "The longest wait."),
     ],
 };
 

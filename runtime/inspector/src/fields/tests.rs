@@ -14,8 +14,7 @@ fn sizes_of_memory_become_bytes_and_counts_stay() {
         ("balloon.last-update", 1_762_158_000),
         ("balloon.rss", u64::MAX / 1024 + 1),
     ]);
-    let dead = unsigned(&[("balloon.maximum", 1), ("balloon.rss", 0)]);
-    assert_eq!(self::memory(&Fields::new(&dead)).unwrap().rss, None, "no process has none");
+
     let memory = memory(&Fields::new(&fields)).unwrap();
     assert_eq!(memory.maximum, 512 << 20);
     assert_eq!(memory.actual, Some(256 << 20));
@@ -24,6 +23,12 @@ fn sizes_of_memory_become_bytes_and_counts_stay() {
     assert_eq!(memory.last_update, Some(1_762_158_000));
     assert_eq!(memory.rss, None, "beyond 64 bits");
     assert_eq!((memory.usable, memory.unused, memory.swap_out), (None, None, None), "missing is not 0");
+}
+
+#[test]
+fn a_process_that_is_gone_has_no_resident_memory() {
+    let dead = unsigned(&[("balloon.maximum", 1), ("balloon.rss", 0)]);
+    assert_eq!(memory(&Fields::new(&dead)).unwrap().rss, None);
 }
 
 #[test]

@@ -55,7 +55,8 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Station {
     line: Arc<Line>,
-    handles: Option<BTreeMap<Arc<str>, Arc<Domain>>>,
+    /// What was looked up; libvirtd finds a domain by the UUID alone, so that a handle outlives the domain's runs.
+    handles: BTreeMap<Arc<str>, Arc<Domain>>,
 }
 
 /// How many connections there are, stuck and closing ones and attempts to open one included.
@@ -126,7 +127,7 @@ impl Link {
         } else {
             Arc::clone(&self.line)
         };
-        Ok(Station { line, handles: None })
+        Ok(Station { line, handles: BTreeMap::new() })
     }
 }
 
@@ -145,6 +146,9 @@ impl Line {
 
 impl Station {
     /// This connection's handle of a domain, given another connection's; None where the domain is gone.
+    ///
+    /// Each is looked up by itself: a list of all waits for every domain's lock, which libvirtd holds while it starts or moves one,
+    /// and the wait would be put down to the instance that happens to be read first.
     pub(super) fn domain(
         &mut self,
         uuid: &str,
@@ -153,23 +157,19 @@ impl Station {
         if !self.line.remote {
             return Ok(Some(Arc::clone(given)));
         }
-        let handles = match &mut self.handles {
-            Some(handles) => handles,
-            none => none.insert(handles(&self.line.connection)?),
-        };
-        Ok(handles.get(uuid).cloned())
+        if let Some(handle) = self.handles.get(uuid) {
+            return Ok(Some(Arc::clone(handle)));
+        }
+        let Some(domain) = self.line.connection.domain(uuid)? else { return Ok(None) };
+        let handle = Arc::new(domain);
+        self.handles.insert(uuid.into(), Arc::clone(&handle));
+        Ok(Some(handle))
     }
 
-    /// Forgets the handles: the next snapshot has other domains.
-    pub(super) fn forget(&mut self) {
-        self.handles = None;
+    /// Forgets the handles of domains that are gone.
+    pub(super) fn keep_only(&mut self, exists: impl Fn(&str) -> bool) {
+        self.handles.retain(|uuid, _| exists(uuid));
     }
-}
-
-/// All domains, in one call.
-fn handles(connection: &Connection) -> Result<BTreeMap<Arc<str>, Arc<Domain>>, ffi::Error> {
-    let domains = connection.domains()?;
-    domains.into_iter().map(|domain| Ok((domain.uuid()?.into(), Arc::new(domain)))).collect()
 }
 
 fn bulk_of(connection: &Connection) -> Result<Bulk, ffi::Error> {

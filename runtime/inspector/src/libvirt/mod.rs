@@ -15,6 +15,7 @@
 //! | one instance's qemu hangs | it is set aside until its call returns ([`aside`]); its state, interfaces, perf events and maximum memory go on, the rest is [`Missing::Failed`] |
 //! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
+//! | an agent before this one left such calls | they count as its own ([`others`]) |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
@@ -31,6 +32,7 @@ mod calls;
 mod crew;
 mod detail;
 mod link;
+mod others;
 mod percall;
 mod probe;
 mod readings;
@@ -83,6 +85,8 @@ struct Cycle {
     /// Those of the places, between two snapshots.
     stations: Vec<Station>,
     was_connected: bool,
+    /// Nothing is known yet of others' calls on the daemon at the other end.
+    is_new: bool,
     retry: Retry,
     cache: Cache,
 }
@@ -96,6 +100,7 @@ impl Reader {
             suspect: false,
             stations: Vec::new(),
             was_connected: false,
+            is_new: true,
             retry,
             cache: Cache::default(),
         };
@@ -164,6 +169,7 @@ impl Reader {
                 Ok(link) => {
                     cycle.retry.succeeded();
                     cycle.was_connected = true;
+                    cycle.is_new = true;
                     cycle.link = Some(Arc::clone(&link));
                     // No events came in between, and a daemon that was restarted may number the runs as before.
                     cycle.cache.changed(&Changed::All, Instant::now());
@@ -191,6 +197,7 @@ impl Reader {
         let taken_at = clock::now();
         let host = link.host.clone();
         self.identify(cycle, link, &swept, end)?;
+        self.heed_others(cycle, link, &swept, end)?;
         let mut readings = self.details(cycle, link, &swept, groups, end)?;
         let mut instances = Vec::with_capacity(swept.len());
         let mut left_out = Vec::new();
