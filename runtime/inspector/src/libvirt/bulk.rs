@@ -96,7 +96,7 @@ pub(super) fn read(
     let all = match reading(domain.stats(stats))? {
         Ok(Some(fields)) => fields,
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
-        Err(why) => return Ok(Readings::missing(groups, &why)),
+        Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
     };
     let mut readings = Readings::missing(groups, &Missing::NoData);
     readings.taken_at = Some(clock::now());
@@ -126,6 +126,18 @@ pub(super) fn read(
         readings.raw = Ok(raw.collect());
     }
     Ok(readings)
+}
+
+/// Why a call failed, but where it did because the instance has ended in the middle of it: that is nobody's failure.
+fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
+    if !matches!(why, Missing::Failed(_)) {
+        return Ok(why);
+    }
+    Ok(match reading(domain.info())? {
+        Ok(info) if Power::from_libvirt(info.state) == Power::ShutOff => Missing::ShutOff,
+        Err(Missing::NotFound) => Missing::NotFound,
+        Ok(_) | Err(_) => why,
+    })
 }
 
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
