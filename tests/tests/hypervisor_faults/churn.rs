@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use lab::process::{Signal, signal};
 use lab::{Disk, Guest, Libvirtd, until};
 use nephoscope_tests::LIMIT;
+use nephoscope_tests::program::lines;
 
 use crate::meters::Meter;
 use crate::record::Record;
@@ -24,7 +25,7 @@ fn guests_that_die_vanish_and_appear_leave_the_others_and_the_truth_alone() -> R
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime, Meter::DiskCapacity, Meter::VnicCount])?;
     // A cycle takes milliseconds; the deaths are to fall into some of them. The deadlines are the default ones: libvirt tells
     // nobody of a guest while it starts.
-    change(&site, &[("interval: 1s", "interval: 200ms"), (DEADLINES, "")])?;
+    change(&site, &[("interval: 1s", "interval: 500ms"), (DEADLINES, "")])?;
     tell_apart(&libvirtd)?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
@@ -37,16 +38,19 @@ fn guests_that_die_vanish_and_appear_leave_the_others_and_the_truth_alone() -> R
             // Another moment of a cycle each time.
             thread::sleep(Duration::from_millis(250 + 37 * run));
             ensure!(cpu_time(pid)? < NO_GUEST_TAKES, "a guest that used as much as the daemon");
-            how.end(&libvirtd, guest, pid)?;
+            how.end(&libvirtd, guest, pid, run)?;
         }
     }
     let ended = agent.stop()?.expect(0)?;
 
     let record = Record::of(&site)?;
     ensure!(record.len() as u64 >= RUNS, "{} cycles", record.len());
-    record.has_all("mem.max", &stay)?;
-    record.has_all("cpu.time", &stay)?;
-    record.has_all("vnic.count", &stay)?;
+    // A cycle that libvirt made late has no polls, or, where it so happens, some of them.
+    let late = lines(&ended.stderr, &["polls left out"]);
+    let cut = late.iter().filter(|line| !line.contains(" polls=0 ")).count();
+    record.has_all_but(cut, "mem.max", &stay)?;
+    record.has_all_but(cut, "cpu.time", &stay)?;
+    record.has_all_but(cut, "vnic.count", &stay)?;
     for guest in &stay {
         let times = record.volumes("cpu.time", &guest.uuid);
         assert!(times.is_sorted(), "{times:?}");
@@ -77,9 +81,16 @@ enum How {
 }
 
 impl How {
-    fn end(self, libvirtd: &Libvirtd, guest: &Guest, pid: u32) -> Result<()> {
+    fn end(self, libvirtd: &Libvirtd, guest: &Guest, pid: u32, run: u64) -> Result<()> {
         match self {
             Self::Killed => {
+                // Every other time while a call is in its monitor.
+                if run % 2 == 0 {
+                    signal(pid, Signal::STOP);
+                    until("a call into it", LIMIT, || {
+                        Ok(libvirtd.virsh(&["domcontrol", &guest.name])?.contains("occupied").then_some(()))
+                    })?;
+                }
                 signal(pid, Signal::KILL);
                 until("libvirtd's knowledge of its end", LIMIT, || {
                     Ok((libvirtd.dominfo(&guest.name, "State")? == "shut off").then_some(()))
