@@ -21,7 +21,7 @@ pub mod program;
 mod site;
 
 pub use bus::Bus;
-pub use host::{broker, broker_folder, mem_max};
+pub use host::{broker, broker_folder, guest, root};
 pub use pipeline::{Guest, Pipeline};
 pub use program::{Ended, Running};
 pub use site::{ALL, Site};

@@ -29,17 +29,25 @@ pub struct Guest {
     pub grants: String,
     /// Its limits, YAML between braces: `cpu: 20ms`.
     pub limits: String,
+    /// Its settings, YAML between braces: `colour: blue`.
+    pub settings: String,
 }
 
 impl Guest {
     /// A guest with the default limits.
     pub fn new(name: &str, module: impl Into<PathBuf>, grants: &str) -> Guest {
-        Guest { name: name.into(), module: module.into(), grants: grants.into(), limits: String::new() }
+        Guest {
+            name: name.into(),
+            module: module.into(),
+            grants: grants.into(),
+            limits: String::new(),
+            settings: String::new(),
+        }
     }
 
     /// The guest `mem-max`.
     pub fn mem_max() -> Guest {
-        Guest::new("mem-max", crate::mem_max(), "memory")
+        Guest::new("mem-max", crate::guest("mem_max"), "memory")
     }
 }
 
@@ -64,13 +72,16 @@ impl Pipeline {
     /// The file's text.
     pub fn yaml(&self) -> String {
         let mut text = format!("{}\nhost: compute-1\nguests:\n", self.host);
-        for Guest { name, module, grants, limits } in &self.guests {
+        for Guest { name, module, grants, limits, settings } in &self.guests {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
                 "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}",
                 module.display()
             );
+            if !settings.is_empty() {
+                let _ = writeln!(text, "    settings: {{{settings}}}");
+            }
         }
         let _ = writeln!(text, "sources: {}\nsinks:\n  - name: out\n    publishers:", self.sources);
         for publisher in &self.publishers {

@@ -7,7 +7,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::section::Section;
-use config::{Grant, Inspector, Isolation, Loaded, Pipeline, load_collector, load_pipeline, reference};
+use config::{
+    Grant, Inspector, Isolation, Loaded, Names, Pipeline, Stopped, load_collector, load_pipeline, reference,
+};
+use nova::settings::Credential;
+use nova::{Domain, Project, Scope, User};
 use publisher::Target;
 use sample::signature::{Secret, verify};
 use serde_json::{Map, Value, json};
@@ -43,9 +47,11 @@ fn every_key_reaches_its_setting() {
     let Loaded { value: pipeline, warnings } = load("tests/settings/everything.yaml");
     // Who checked the files out decides whether others may read the secret.
     assert!(warnings.iter().all(|fault| fault.message.contains("chmod")), "{warnings}");
-    assert_eq!((pipeline.host.as_str(), pipeline.sample_source.as_str()), ("compute-7", "cloud"));
+    let [hypervisor] = &pipeline.hypervisors[..] else { panic!("one hypervisor") };
+    assert_eq!((hypervisor.name.as_str(), hypervisor.host.as_str()), ("local", "compute-8"));
+    assert_eq!(pipeline.sample_source, "cloud");
 
-    let Inspector::Libvirt(libvirt) = &pipeline.inspector else { panic!("libvirt") };
+    let Inspector::Libvirt(libvirt) = &hypervisor.inspector else { panic!("libvirt") };
     let seconds = Duration::from_secs;
     assert_eq!(libvirt.uri, "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro");
     assert_eq!((libvirt.deadlines.open, libvirt.deadlines.sweep), (seconds(11), seconds(12)));
@@ -73,7 +79,7 @@ fn every_key_reaches_its_setting() {
     assert_eq!(settings, [("empty", ""), ("factor", "1.5"), ("on", "yes"), ("unit", "MiB")]);
     assert_eq!(pipeline.guests[1].isolation, Isolation::Poll);
     assert_eq!(pipeline.guests[1].limits, config::LimitOverrides::default());
-    assert_eq!((guest.place.line, guest.place.column), (12, 5));
+    assert_eq!((guest.place.line, guest.place.column), (14, 5));
 
     let [memory, rest] = &pipeline.sources[..] else { panic!("two sources") };
     assert!(memory.selects("mem.max") && memory.selects("memory.usage") && !memory.selects("cpu"));
@@ -101,8 +107,29 @@ fn every_key_reaches_its_setting() {
     assert!(verify(&signed("hunter2"), &publishers[1].secret), "the common secret");
     assert!(!verify(&signed("another"), &publishers[1].secret));
     assert!(matches!(pipeline.sinks[1].publishers[1].target, Target::Stdout));
-    let polling = config::Polling { start_jitter: Duration::ZERO, workers: 4 };
+    let polling = config::Polling {
+        start_jitter: Duration::ZERO,
+        workers: 4,
+        stopped: Stopped::Sizes,
+        names: Names::Both,
+    };
     assert_eq!(pipeline.polling, polling);
+
+    let nova = pipeline.nova.as_ref().unwrap();
+    let nova::Login::Password { user, password, scope } = &nova.login else { panic!("a password") };
+    assert_eq!(nova.auth_url.to_string(), "https://keystone:5000/v3");
+    assert_eq!(*user, User::Name("ceilometer".into(), Domain::Name("Default".into())));
+    assert_eq!(*password, nova::Secret::new("hunter2 of a file"));
+    assert_eq!(*scope, Scope::Project(Project::Name("service".into(), Domain::Id("default".into()))));
+    assert_eq!((nova.region_name.as_deref(), nova.interface), (Some("RegionOne"), nova::Interface::Internal));
+    assert_eq!(nova.endpoint_override.as_ref().unwrap().to_string(), "http://nova:8774/v2.1");
+    assert_eq!(nova.tls.cafile.as_deref(), Some(Path::new("tests/settings/module.wasm")));
+    assert!(nova.tls.certfile.is_some() && nova.tls.keyfile.is_some());
+    assert_eq!((nova.timeout, nova.refresh), (seconds(5), seconds(60)));
+    let bounds = nova::Bounds { servers: 100, response_bytes: 1 << 20, pages: 7, metadata: 9 };
+    assert_eq!(nova.bounds, bounds);
+    assert_eq!(nova.reserved.namespace, ["metering.", "billing:"]);
+    assert_eq!((&nova.reserved.keys[..], nova.reserved.length), (&["fqdn".to_owned()][..], 64));
 
     assert!(!format!("{pipeline:?}").contains("hunter2"), "Debug shows a secret");
 }
@@ -121,6 +148,37 @@ fn ceilometers_own_polling_yaml_loads_unchanged() {
         assert_eq!(source.selects("mem.max"), file == "polling_all.yaml");
         assert_eq!(source.unprovided(&[]).count(), meters);
     }
+}
+
+#[test]
+fn several_connections_have_names_and_hosts_of_their_own() {
+    let loaded = load(pipeline_with(
+        tempfile::tempdir().unwrap().path(),
+        &format!(
+            "{SOURCES}\n{SINKS}\ninstances: {{project: p}}\nlibvirt:\n- {{uri: 'qemu:///system'}}\n\
+             - {{uri: qemu+ssh://compute-2/system, deadlines: {{call: 1s}}}}\n\
+             - {{uri: qemu+tls://10.0.0.3/system, name: third, host: compute-3}}"
+        ),
+    ));
+    let found: Vec<_> = loaded
+        .value
+        .hypervisors
+        .iter()
+        .map(|hypervisor| {
+            let Inspector::Libvirt(libvirt) = &hypervisor.inspector else { panic!("libvirt") };
+            assert_eq!(libvirt.default_project.as_deref(), Some("p"));
+            (hypervisor.name.as_str(), hypervisor.host.as_str(), libvirt.uri.as_str(), libvirt.deadlines.call)
+        })
+        .collect();
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        found,
+        [
+            ("qemu:///system", "h", "qemu:///system", seconds(3)),
+            ("qemu+ssh://compute-2/system", "compute-2", "qemu+ssh://compute-2/system", seconds(1)),
+            ("third", "compute-3", "qemu+tls://10.0.0.3/system", seconds(3)),
+        ]
+    );
 }
 
 #[test]
@@ -147,7 +205,7 @@ fn written_out(section: &Section, sections: &[&'static Section], fixed: &[(&str,
         } else {
             format!("{}.{}", section.path, key.name)
         };
-        let nested = sections.iter().find(|section| section.path == path && key.kind == "mapping");
+        let nested = sections.iter().find(|section| section.path == path && key.kind.starts_with("mapping"));
         let value = match (fixed.iter().find(|(fixed, _)| *fixed == path), nested) {
             (Some((_, value)), _) => (*value).to_owned(),
             (None, Some(nested)) => written_out(nested, sections, fixed),
@@ -175,6 +233,7 @@ fn the_documented_defaults_are_those_that_hold() {
     );
     let sinks = amqp(&broker);
     let fixed = [
+        ("nova", "~"),
         ("host", "h"),
         ("guests", "[{name: x, module: m.wasm, grants: [], isolation: poll}]"),
         ("sources", "[{name: a, interval: 60, meters: ['*']}]"),
@@ -185,7 +244,7 @@ fn the_documented_defaults_are_those_that_hold() {
     let long = load(&path);
     let plain = |pipeline: &Pipeline| {
         (
-            format!("{:?} {:?} {:?}", pipeline.inspector, pipeline.polling, pipeline.sample_source),
+            format!("{:?} {:?} {:?}", pipeline.hypervisors, pipeline.polling, pipeline.sample_source),
             format!("{:?}", pipeline.sinks[0].publishers[0].value),
         )
     };
@@ -193,6 +252,19 @@ fn the_documented_defaults_are_those_that_hold() {
     let secret = &long.value.sinks[0].publishers[0].secret;
     assert!(verify(&signed("change this for valid signing"), secret));
     assert!(verify(&signed("change this for valid signing"), &brief.value.sinks[0].publishers[0].secret));
+
+    let login = [
+        ("nova.auth_url", "'http://k:5000'"),
+        ("nova.user_id", "u"),
+        ("nova.password", "hunter2"),
+        ("nova.project_id", "p"),
+    ];
+    let brief = login.map(|(key, value)| format!("{}: {value}", &key[5..])).join(", ");
+    let [brief, long] = [format!("{{{brief}}}"), written_out(at("nova"), &sections, &login)].map(|nova| {
+        let text = format!("{SOURCES}\n{SINKS}\nnova: {nova}");
+        format!("{:?}", load(pipeline_with(folder.path(), &text)).value.nova.unwrap())
+    });
+    assert_eq!(brief, long);
 
     let sections = reference::collector_sections();
     let path = folder.path().join("collector.yaml");
@@ -227,6 +299,27 @@ fn secrets_come_from_a_file_or_the_environment() {
     let common = "publisher: {telemetry_secret: ''}";
     let loaded = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}\n{common}")));
     assert!(loaded.value.sinks[0].publishers[0].secret.is_empty());
+}
+
+#[test]
+fn nova_takes_each_kind_of_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let login = |text: &str| {
+        let text = format!("{SOURCES}\n{SINKS}\nnova: {{auth_url: 'http://k', {text}}}");
+        load(pipeline_with(folder.path(), &text)).value.nova.unwrap().login
+    };
+    let system = login("user_id: u, password: x, system_scope: all");
+    assert!(matches!(system, nova::Login::Password { user: User::Id(_), scope: Scope::System, .. }));
+    let project =
+        login("username: u, user_domain_id: d, password: x, project_id: p, project_domain_id: ignored");
+    assert!(matches!(project, nova::Login::Password { scope: Scope::Project(Project::Id(_)), .. }));
+    let by_id = login("application_credential_id: a, application_credential_secret: x");
+    assert!(matches!(by_id, nova::Login::ApplicationCredential { credential: Credential::Id(_), .. }));
+    let by_name =
+        login("application_credential_name: a, application_credential_secret: {env: PATH}, user_id: u");
+    let nova::Login::ApplicationCredential { credential, secret } = by_name else { panic!("a credential") };
+    assert_eq!(credential, Credential::Name("a".into(), User::Id("u".into())));
+    assert_eq!(secret, nova::Secret::new(std::env::var("PATH").unwrap()));
 }
 
 #[test]

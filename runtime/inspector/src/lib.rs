@@ -26,6 +26,7 @@ pub use error::{InspectError, LibvirtError};
 pub use health::{Health, SetAside};
 pub use identity::Identity;
 pub use inspector::Inspector;
+pub use libvirt::Bare;
 pub use probe::{Control, ControlState, Probe, Probed};
 pub use recording::{RecordingError, load, record};
 pub use settings::Settings;

@@ -1,7 +1,9 @@
 //! What a look at every instance says of how it can be read: for an operator, beside the agent or without one.
 
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use crate::clock;
 use crate::snapshot::{Group, Groups, Instance, LeftOut, Missing, Power, Reading, Snapshot};
 
 /// A look at a host.
@@ -53,6 +55,40 @@ pub enum ControlState {
     Occupied,
     /// 3: out of order: the monitor is broken, or the state is unknown.
     Error,
+}
+
+/// `occupied since 2026-01-31T12:00:00Z (93 s)`.
+impl fmt::Display for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.state.label())?;
+        if self.lasting.is_zero() {
+            return Ok(());
+        }
+        write!(f, " since {} ({} s)", self.since_utc(), self.lasting.as_secs())
+    }
+}
+
+impl Control {
+    /// The moment from which on it has been so, in UTC: `2026-01-31T12:00:00Z`.
+    pub fn since_utc(&self) -> String {
+        clock::utc(self.since)
+    }
+}
+
+impl Probed {
+    /// How long a call may be in a monitor before it looks stuck: a thousand times what it takes.
+    const STUCK: Duration = Duration::from_secs(1);
+
+    /// Whether something is wrong with the instance, other than that it is shut off or has nothing to say.
+    pub fn is_unwell(&self) -> bool {
+        let failed = self.without.iter().any(|(_, why)| matches!(why, Missing::Failed(_)));
+        let stuck = |control: &Control| match control.state {
+            ControlState::Ok | ControlState::Job => false,
+            ControlState::Occupied => control.lasting >= Self::STUCK,
+            ControlState::Error => true,
+        };
+        self.left_out.is_some() || failed || self.control.as_ref().is_ok_and(stuck)
+    }
 }
 
 impl ControlState {

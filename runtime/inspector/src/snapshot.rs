@@ -4,6 +4,7 @@
 //! The types serialise to JSON, so that a snapshot can be recorded on one host and replayed on another.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,20 @@ pub enum Group {
     Perf,
     /// Every field by libvirt's own name.
     RawStats,
+}
+
+/// As the contract names its interfaces: `raw-stats`.
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Disks => "disks",
+            Self::Vnics => "vnics",
+            Self::Perf => "perf",
+            Self::RawStats => "raw-stats",
+        })
+    }
 }
 
 /// A set of [`Group`]s.

@@ -26,6 +26,7 @@
 //! waits), the snapshot's deadline on all of it.
 
 mod aside;
+mod bare;
 pub(crate) mod bulk;
 mod cache;
 mod calls;
@@ -52,6 +53,7 @@ use crate::health::Health;
 use crate::settings::Settings;
 use crate::snapshot::{Group, Groups, Instance, LeftOut, Missing, Snapshot};
 use aside::Asides;
+pub use bare::Bare;
 use cache::Cache;
 use calls::dispose;
 use detail::All;
