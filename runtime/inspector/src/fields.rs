@@ -63,7 +63,7 @@ pub(crate) fn memory(fields: &Fields<'_>) -> Reading<Memory> {
         available: size("balloon.available"),
         usable: size("balloon.usable"),
         unused: size("balloon.unused"),
-        rss: size("balloon.rss"),
+        rss: size("balloon.rss").filter(|rss| *rss > 0),
         swap_in: size("balloon.swap_in"),
         swap_out: size("balloon.swap_out"),
         major_faults: fields.number("balloon.major_fault"),
@@ -169,6 +169,16 @@ pub(crate) fn vnic(device: &VnicDevice, counters: [Option<u64>; 8]) -> Vnic {
         tx_errors,
         tx_drop,
     }
+}
+
+/// Whether libvirt counts at a disk with a file or device that the XML did not have: then the XML is out of date. A source that
+/// is no path in the XML (a volume, a name in a network) tells nothing: libvirt may give the path that it stands for.
+pub(crate) fn has_unknown_disk(fields: &Fields<'_>, devices: &[DiskDevice]) -> bool {
+    fields.by_device("block").into_iter().any(|(name, at)| {
+        let Some(path) = fields.text(&format!("block.{at}.path")) else { return false };
+        let known = devices.iter().find(|device| device.device == name);
+        known.is_none_or(|disk| disk.source.as_ref().is_some_and(|is| is.starts_with('/') && is != path))
+    })
 }
 
 /// Whether libvirt counts at an interface that the XML did not have: then the XML is out of date.

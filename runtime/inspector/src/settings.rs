@@ -18,14 +18,19 @@ pub const DEFAULT_CALL: Duration = Duration::from_secs(3);
 /// interval of 300 s.
 pub const DEFAULT_SNAPSHOT: Duration = Duration::from_secs(30);
 
-/// The XML cache is dropped on change; this is only the net below that.
-pub const DEFAULT_XML_REFRESH: Duration = Duration::from_secs(600);
+/// libvirt tells of every change that matters, and the XML is read anew after it: this is the net for what nobody thought of,
+/// a fraction of an XML per second on a host of a thousand instances.
+pub const DEFAULT_XML_REFRESH: Duration = Duration::from_secs(3600);
+
+/// The longest refresh period where the driver does not tell of some kind of change: two polls of the usual interval of 300 s.
+pub const XML_REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(600);
 
 /// The first wait after a failed open: a restarting libvirtd is back within a second or two.
 pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
 
-/// The longest wait between two opens: a missing libvirtd costs one attempt a minute.
-pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(60);
+/// The longest wait between two opens. An attempt at a socket that is not there costs microseconds, and one that hangs waits for its
+/// own deadline; so a libvirtd that comes back is found within seconds, and no poll is lost to a wait.
+pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(5);
 
 /// Seconds between two keepalive probes of an idle connection.
 pub const DEFAULT_KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
@@ -44,7 +49,8 @@ pub struct Settings {
     pub default_project: Option<String>,
     /// The user of instances without nova's metadata.
     pub default_user: Option<String>,
-    /// Every instance's XML is read anew at least this often, spread over the second half of the period.
+    /// Every instance's XML is read anew at least this often, spread over the second half of the period; changes that libvirt
+    /// tells of are read at once. At most [`XML_REFRESH_WITHOUT_EVENTS`] where it does not tell of all.
     pub xml_refresh: Duration,
     /// The waits between attempts to open the connection.
     pub reconnect: Reconnect,

@@ -53,7 +53,7 @@ pub struct Snapshot {
     pub host: String,
     /// The libvirt connection URI that it was read from.
     pub connection: String,
-    /// Nanoseconds of the host's monotonic clock when the readings were taken.
+    /// Nanoseconds of the host's monotonic clock when the instances were listed; each has a time of its own for its readings.
     pub taken_at: u64,
     /// The groups that were asked for.
     pub groups: Groups,
@@ -84,7 +84,12 @@ pub struct Instance {
     pub identity: Arc<Identity>,
     /// virDomainState at the time of the snapshot.
     pub power: Power,
-    /// The snapshot's `taken_at`.
+    /// Nanoseconds of the host's monotonic clock when this instance's counters had been read: what rates are made with.
+    ///
+    /// A snapshot of a large or slow host takes seconds, and an instance's place in it is another one each time, so the
+    /// snapshot's own time would make its rates wrong. The calls for one instance read all counters that it has here, those of
+    /// interfaces too, within milliseconds: one time serves them all. Where those calls brought nothing (the instance hangs) or
+    /// were not needed, there are only counters of the sweep over the whole host, and this is [`Snapshot::taken_at`].
     pub taken_at: u64,
     /// Group [`Group::Memory`].
     pub memory: Reading<Memory>,

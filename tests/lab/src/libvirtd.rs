@@ -83,9 +83,15 @@ impl Libvirtd {
         }
         let log = folder.join("libvirtd.log");
         fs::write(folder.join("etc/qemu.conf"), QEMU_CONF)?;
+        // Where a machine has a UUID two libvirtds would have the same, and refuse to migrate a guest between them.
+        let uuid = fs::read_to_string("/proc/sys/kernel/random/uuid")?;
         fs::write(
             folder.join("libvirtd.conf"),
-            format!("{LIBVIRTD_CONF}log_outputs = \"3:file:{}\"\n", log.display()),
+            format!(
+                "{LIBVIRTD_CONF}host_uuid = \"{}\"\nlog_outputs = \"3:file:{}\"\n",
+                uuid.trim(),
+                log.display()
+            ),
         )?;
         add_line(
             "/etc/passwd",

@@ -62,8 +62,9 @@ pub(crate) static LIBVIRT: Section = Section {
         key(
             "xml_refresh",
             "duration",
-            "600s",
-            "Every instance's XML is read anew at least this often; changes are noticed at once.",
+            "3600s",
+            "Every instance's XML is read anew at least this often; changes that libvirt tells of are noticed at once. \
+             At most 600s where the driver does not tell of all.",
         ),
         key("reconnect", "mapping", "", "Waits between attempts to open the connection."),
         key("keepalive", "mapping", "", "libvirt's keepalive."),
@@ -103,7 +104,7 @@ pub(crate) static RECONNECT: Section = Section {
     about: "Waits between attempts to open the connection; they double from `first` to `most`.",
     keys: &[
         key("first", "duration", "500ms", "The first wait."),
-        key("most", "duration", "60s", "The longest wait."),
+        key("most", "duration", "5s", "The longest wait."),
     ],
 };
 

@@ -84,6 +84,19 @@ impl Connection {
         self.watches.len()
     }
 
+    /// The domain with this UUID; None where there is none.
+    pub(crate) fn domain(&self, uuid: &str) -> Result<Option<Domain>, Error> {
+        let uuid = c_text(uuid)?;
+        // SAFETY: a valid connection and text; a result that is not null is a reference that is ours.
+        let domain =
+            unsafe { Domain::owned(virt_sys::virDomainLookupByUUIDString(self.raw.as_ptr(), uuid.as_ptr())) };
+        match domain.ok_or_else(Error::last) {
+            Ok(domain) => Ok(Some(domain)),
+            Err(error) if error.is_no_domain() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Every domain, running or not.
     pub(crate) fn domains(&self) -> Result<Vec<Domain>, Error> {
         let mut list: *mut virt_sys::virDomainPtr = ptr::null_mut();

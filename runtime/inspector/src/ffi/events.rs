@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::ffi::{c_char, c_int, c_void};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use virt_sys::{virConnectDomainEventGenericCallback as Generic, virConnectPtr, virDomainPtr};
+use virt_sys::{
+    virConnectDomainEventGenericCallback as Generic, virConnectPtr, virDomainPtr, virTypedParameter,
+};
 
 /// How many changed domains are kept apart before "all of them" is kept instead: more than a host has instances.
 const MOST_CHANGES: usize = 16_384;
@@ -50,28 +52,57 @@ impl Changes {
     }
 }
 
-/// The events after which a domain's XML is read anew, each with its callback.
-pub(super) fn watched() -> [(c_int, Generic); 4] {
-    type Plain = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *mut c_void);
-    type Lifecycle = unsafe extern "C" fn(virConnectPtr, virDomainPtr, c_int, c_int, *mut c_void) -> c_int;
-    type Device = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *const c_char, *mut c_void);
-    type Metadata = unsafe extern "C" fn(virConnectPtr, virDomainPtr, c_int, *const c_char, *mut c_void);
+/// How many kinds of events there are after which a domain's XML is read anew.
+pub(crate) const EVENTS: usize = 8;
+
+/// Those events, each with its callback: what the domain is, which devices it has, what its disks stand on, nova's metadata,
+/// limits. libvirt has no event for an interface that is updated; what its statistics name is compared instead.
+pub(super) fn watched() -> [(c_int, Generic); EVENTS] {
     // SAFETY: libvirt declares one type for callbacks of all kinds and calls each by the type of its event, which is the
     // one that it is cast from here (libvirt's own VIR_DOMAIN_EVENT_CALLBACK is this cast).
-    let (lifecycle, device, metadata) = unsafe {
+    let (lifecycle, device, metadata, disk, tray, job, tunable) = unsafe {
         (
             std::mem::transmute::<Lifecycle, Plain>(on_lifecycle),
             std::mem::transmute::<Device, Plain>(on_device),
             std::mem::transmute::<Metadata, Plain>(on_metadata),
+            std::mem::transmute::<DiskChange, Plain>(on_disk_change),
+            std::mem::transmute::<TrayChange, Plain>(on_tray_change),
+            std::mem::transmute::<BlockJob, Plain>(on_block_job),
+            std::mem::transmute::<Tunable, Plain>(on_tunable),
         )
     };
     [
-        (virt_sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE.cast_signed(), Some(lifecycle)),
-        (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED.cast_signed(), Some(device)),
-        (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED.cast_signed(), Some(device)),
-        (virt_sys::VIR_DOMAIN_EVENT_ID_METADATA_CHANGE.cast_signed(), Some(metadata)),
+        (virt_sys::VIR_DOMAIN_EVENT_ID_LIFECYCLE, lifecycle),
+        (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_ADDED, device),
+        (virt_sys::VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, device),
+        (virt_sys::VIR_DOMAIN_EVENT_ID_METADATA_CHANGE, metadata),
+        // A medium that was missing at the start was left out.
+        (virt_sys::VIR_DOMAIN_EVENT_ID_DISK_CHANGE, disk),
+        // A medium was put in or taken out.
+        (virt_sys::VIR_DOMAIN_EVENT_ID_TRAY_CHANGE, tray),
+        // A copy or a commit ended, and the disk may stand on another file now.
+        (virt_sys::VIR_DOMAIN_EVENT_ID_BLOCK_JOB_2, job),
+        (virt_sys::VIR_DOMAIN_EVENT_ID_TUNABLE, tunable),
     ]
+    .map(|(event, callback)| (event.cast_signed(), Some(callback)))
 }
+
+type Plain = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *mut c_void);
+type Lifecycle = unsafe extern "C" fn(virConnectPtr, virDomainPtr, c_int, c_int, *mut c_void) -> c_int;
+type Device = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *const c_char, *mut c_void);
+type Metadata = unsafe extern "C" fn(virConnectPtr, virDomainPtr, c_int, *const c_char, *mut c_void);
+type DiskChange = unsafe extern "C" fn(
+    virConnectPtr,
+    virDomainPtr,
+    *const c_char,
+    *const c_char,
+    *const c_char,
+    c_int,
+    *mut c_void,
+);
+type TrayChange = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *const c_char, c_int, *mut c_void);
+type BlockJob = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *const c_char, c_int, c_int, *mut c_void);
+type Tunable = unsafe extern "C" fn(virConnectPtr, virDomainPtr, *mut virTypedParameter, c_int, *mut c_void);
 
 unsafe extern "C" fn on_lifecycle(
     _: virConnectPtr,
@@ -85,26 +116,22 @@ unsafe extern "C" fn on_lifecycle(
     0
 }
 
-unsafe extern "C" fn on_device(
-    _: virConnectPtr,
-    domain: virDomainPtr,
-    _: *const c_char,
-    opaque: *mut c_void,
-) {
-    // SAFETY: libvirt passes a valid domain and the opaque pointer of the registration.
-    unsafe { on_event(domain, opaque) };
+/// The callback of an event that returns nothing: the arguments between domain and opaque pointer are not looked at.
+macro_rules! callback {
+    ($name:ident $(, $argument:ty)*) => {
+        unsafe extern "C" fn $name(_: virConnectPtr, domain: virDomainPtr, $(_: $argument,)* opaque: *mut c_void) {
+            // SAFETY: libvirt passes a valid domain and the opaque pointer of the registration.
+            unsafe { on_event(domain, opaque) };
+        }
+    };
 }
 
-unsafe extern "C" fn on_metadata(
-    _: virConnectPtr,
-    domain: virDomainPtr,
-    _: c_int,
-    _: *const c_char,
-    opaque: *mut c_void,
-) {
-    // SAFETY: libvirt passes a valid domain and the opaque pointer of the registration.
-    unsafe { on_event(domain, opaque) };
-}
+callback!(on_device, *const c_char);
+callback!(on_metadata, c_int, *const c_char);
+callback!(on_disk_change, *const c_char, *const c_char, *const c_char, c_int);
+callback!(on_tray_change, *const c_char, c_int);
+callback!(on_block_job, *const c_char, c_int, c_int);
+callback!(on_tunable, *mut virTypedParameter, c_int);
 
 /// # Safety
 /// `domain` is valid during the call; `opaque` came from [`into_opaque`] and was not yet given to [`release`].

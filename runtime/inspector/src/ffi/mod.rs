@@ -28,7 +28,7 @@ use std::time::Duration;
 pub(crate) use connection::Connection;
 pub(crate) use domain::{ControlInfo, Domain, Info};
 pub(crate) use error::Error;
-pub(crate) use events::{Changed, Changes};
+pub(crate) use events::{Changed, Changes, EVENTS};
 
 /// How long the event thread rests where libvirt's event loop fails: it must not spin.
 const EVENT_REST: Duration = Duration::from_secs(1);

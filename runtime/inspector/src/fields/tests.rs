@@ -14,6 +14,7 @@ fn sizes_of_memory_become_bytes_and_counts_stay() {
         ("balloon.last-update", 1_762_158_000),
         ("balloon.rss", u64::MAX / 1024 + 1),
     ]);
+
     let memory = memory(&Fields::new(&fields)).unwrap();
     assert_eq!(memory.maximum, 512 << 20);
     assert_eq!(memory.actual, Some(256 << 20));
@@ -22,6 +23,12 @@ fn sizes_of_memory_become_bytes_and_counts_stay() {
     assert_eq!(memory.last_update, Some(1_762_158_000));
     assert_eq!(memory.rss, None, "beyond 64 bits");
     assert_eq!((memory.usable, memory.unused, memory.swap_out), (None, None, None), "missing is not 0");
+}
+
+#[test]
+fn a_process_that_is_gone_has_no_resident_memory() {
+    let dead = unsigned(&[("balloon.maximum", 1), ("balloon.rss", 0)]);
+    assert_eq!(memory(&Fields::new(&dead)).unwrap().rss, None);
 }
 
 #[test]
@@ -119,4 +126,23 @@ fn a_count_beyond_reason_does_not_make_a_long_loop() {
     let fields = Fields::new(&fields);
     assert_eq!(vnics(&fields, &[]), []);
     assert_eq!(cpu(&fields, true).unwrap().vcpus, []);
+}
+
+#[test]
+fn a_disk_that_the_xml_does_not_have_makes_it_suspect() {
+    let text = |text: &str| Field::Text(text.to_owned());
+    let mut fields = unsigned(&[("block.count", 2)]);
+    fields.push(("block.0.name".to_owned(), text("vda")));
+    fields.push(("block.0.path".to_owned(), text("/a")));
+    fields.push(("block.1.name".to_owned(), text("sda")));
+    let fields = Fields::new(&fields);
+    let disk = |device: &str, source: Option<&str>| DiskDevice {
+        device: device.to_owned(),
+        source: source.map(str::to_owned),
+    };
+    assert!(!has_unknown_disk(&fields, &[disk("vda", Some("/a"))]), "a drive without a medium is none");
+    assert!(has_unknown_disk(&fields, &[]), "plugged in");
+    assert!(has_unknown_disk(&fields, &[disk("vda", Some("/b"))]), "it stands on another file");
+    assert!(!has_unknown_disk(&fields, &[disk("vda", Some("volume"))]), "a volume's path is none of the XML");
+    assert!(!has_unknown_disk(&fields, &[disk("vda", None)]));
 }

@@ -4,12 +4,12 @@
 //!   polled ──late──▶ set aside ──the call returns, however it does──▶ polled
 //! ```
 //!
-//! While an instance is set aside no further call is made into its monitor: libvirt would queue it behind the first, hold one
+//! An instance is also set aside for a call of somebody else's that is as late ([`super::others`]). While an instance is set aside no further call is made into its monitor: libvirt would queue it behind the first, hold one
 //! of its few workers with it, and freeze for everybody when all of them are held. So the entries also count the stuck calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::clock;
 use crate::health::SetAside;
@@ -18,7 +18,7 @@ use crate::health::SetAside;
 /// gained nothing on two cores; a third keeps two at work where one has met an instance that hangs.
 pub(super) const MOST_PLACES: usize = 3;
 
-/// The most calls that may be stuck, those under way included: less than half of libvirtd's default of 20 workers, for the rest
+/// The most calls that may be stuck, those under way and other clients' included: less than half of libvirtd's default of 20 workers, for the rest
 /// is nova's.
 pub(super) const MOST_STUCK: usize = 8;
 
@@ -45,6 +45,14 @@ struct Aside {
     /// When the call was made: by the clock that durations come from, and by the one that people read.
     since: Instant,
     since_wall: SystemTime,
+    whose: Whose,
+}
+
+/// Whose call has not returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    Ours,
+    Others,
 }
 
 impl Aside {
@@ -61,6 +69,16 @@ impl Aside {
 impl Asides {
     /// Sets an instance aside whose calls began at `since`.
     pub(super) fn put(&self, who: &Who, since: Instant) {
+        self.insert(who, since, Whose::Ours);
+    }
+
+    /// Sets an instance aside in whose monitor another client's call has been for so long.
+    pub(super) fn put_other(&self, who: &Who, lasting: Duration) {
+        let now = Instant::now();
+        self.insert(who, now.checked_sub(lasting).unwrap_or(now), Whose::Others);
+    }
+
+    fn insert(&self, who: &Who, since: Instant, whose: Whose) {
         let now = SystemTime::now();
         let since_wall = now.checked_sub(since.elapsed()).unwrap_or(now);
         let Who { uuid, name } = who;
@@ -68,9 +86,13 @@ impl Asides {
             name = name.as_ref(),
             uuid = uuid.as_ref(),
             since = clock::utc(since_wall),
-            "an instance does not answer in time; set aside until it does"
+            "{}; set aside until it does",
+            match whose {
+                Whose::Ours => "an instance does not answer in time",
+                Whose::Others => "an instance does not answer another client in time",
+            }
         );
-        self.lock().insert(Arc::clone(uuid), Aside { name: Arc::clone(name), since, since_wall });
+        self.lock().insert(Arc::clone(uuid), Aside { name: Arc::clone(name), since, since_wall, whose });
     }
 
     /// The instance's call returned.
@@ -105,6 +127,13 @@ impl Asides {
 
     pub(super) fn has(&self, uuid: &str) -> bool {
         self.lock().contains_key(uuid)
+    }
+
+    /// Those that are set aside for another client's call.
+    pub(super) fn others(&self) -> BTreeSet<Arc<str>> {
+        let all = self.lock();
+        let others = all.iter().filter(|(_, aside)| aside.whose == Whose::Others);
+        others.map(|(uuid, _)| Arc::clone(uuid)).collect()
     }
 
     /// How many calls are stuck in all.
@@ -152,6 +181,15 @@ mod tests {
         asides.returned("never set aside");
         assert_eq!((asides.stuck(), asides.places()), (7, 1));
         assert!(asides.has("a") && !asides.has("c"));
+        let other = Who { uuid: "i".into(), name: "vm".into() };
+        asides.put_other(&other, Duration::from_secs(60));
+        assert_eq!(
+            (asides.stuck(), asides.places()),
+            (MOST_STUCK, 0),
+            "another client's call is one as well"
+        );
+        assert_eq!(asides.others(), BTreeSet::from([Arc::from("i")]));
+        assert!(asides.list()[0].lasting >= Duration::from_secs(60));
     }
 
     #[test]
@@ -159,7 +197,7 @@ mod tests {
         let asides = Asides::default();
         let now = Instant::now();
         for (uuid, name, seconds) in [("a", "new", 1), ("b", "old", 60), ("c", "middle", 9)] {
-            let since = now.checked_sub(std::time::Duration::from_secs(seconds)).unwrap();
+            let since = now.checked_sub(Duration::from_secs(seconds)).unwrap();
             asides.put(&Who { uuid: uuid.into(), name: name.into() }, since);
         }
         let all = asides.list();

@@ -2,7 +2,12 @@
 //!
 //! The groups that need no monitor (state, interfaces, perf events) come for the whole host in one call, which no instance can
 //! block. The others come in a call per instance, so that a hung qemu costs nobody else anything: of the two milliseconds
-//! that a monitor takes a round trip to libvirtd is a tenth.
+//! that a monitor takes a round trip to libvirtd is a tenth. Where there is such a call it brings the interfaces and perf events
+//! once more, so that all counters of an instance are of one moment, which rates can be made with: the whole host's are then
+//! only what is said of an instance whose own call brings nothing.
+//!
+//! Of a qemu that was killed a moment ago libvirt gives a CPU time and a resident size of 0, which no process has: it reads
+//! `/proc` of a process that is not there. They are no reading.
 //!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
 //! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
@@ -10,6 +15,7 @@
 //! reports: allocation is the storage that the image takes, physical the size of the file or device that holds it.
 
 use super::readings::{Readings, missing, reading};
+use crate::clock;
 use crate::ffi::{self, Domain};
 use crate::fields::{self, Fields};
 use crate::identity::Identity;
@@ -31,9 +37,14 @@ const EVERY: u32 = 0;
 
 /// The groups of the call for the whole host.
 pub(super) fn host_stats(groups: &Groups) -> u32 {
+    STATE | monitorless(groups)
+}
+
+/// The groups of readings that libvirt has without a monitor.
+fn monitorless(groups: &Groups) -> u32 {
     let vnics = if groups.contains(&Group::Vnics) { virt_sys::VIR_DOMAIN_STATS_INTERFACE } else { 0 };
     let perf = if groups.contains(&Group::Perf) { virt_sys::VIR_DOMAIN_STATS_PERF } else { 0 };
-    STATE | vnics | perf
+    vnics | perf
 }
 
 /// The groups of the call for one instance; None where none is needed.
@@ -45,16 +56,16 @@ pub(super) fn instance_stats(groups: &Groups) -> Option<u32> {
         wanted
             | match group {
                 Group::Memory => virt_sys::VIR_DOMAIN_STATS_BALLOON,
-                // With the state, which tells whose the times are: see `still_active`.
-                Group::Cpu => STATE | virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
+                Group::Cpu => virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
                 Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK,
                 Group::Vnics | Group::Perf | Group::RawStats => 0,
             }
     });
-    (wanted != 0).then_some(wanted)
+    // With the state, which tells whose the readings are: see `still_active`.
+    (wanted != 0).then_some(STATE | wanted | monitorless(groups))
 }
 
-/// Fills in the readings that came with the call for the whole host.
+/// Fills in the readings that need no monitor.
 pub(super) fn fill_in(
     readings: &mut Readings,
     groups: &Groups,
@@ -85,11 +96,14 @@ pub(super) fn read(
     let all = match reading(domain.stats(stats))? {
         Ok(Some(fields)) => fields,
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
-        Err(why) => return Ok(Readings::missing(groups, &why)),
+        Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
     };
     let mut readings = Readings::missing(groups, &Missing::NoData);
+    readings.taken_at = Some(clock::now());
     let fields = Fields::new(&all);
     let active = still_active(active, &fields);
+    fill_in(&mut readings, groups, &all, identity, active);
+    readings.outdated = fields::has_unknown_disk(&fields, &identity.disks);
     if groups.contains(&Group::Memory) {
         readings.memory = fields::memory(&fields);
     }
@@ -114,13 +128,27 @@ pub(super) fn read(
     Ok(readings)
 }
 
+/// Why a call failed, but where it did because the instance has ended in the middle of it: that is nobody's failure.
+fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
+    if !matches!(why, Missing::Failed(_)) {
+        return Ok(why);
+    }
+    Ok(match reading(domain.info())? {
+        Ok(info) if Power::from_libvirt(info.state) == Power::ShutOff => Missing::ShutOff,
+        Err(Missing::NotFound) => Missing::NotFound,
+        Ok(_) | Err(_) => why,
+    })
+}
+
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
-/// gives its own daemon's times then. State and times of a record belong together: libvirt reads both under one lock.
+/// gives its own daemon's times then. State and times of a record belong together: libvirt reads both under one lock. Its
+/// process may also have ended without libvirt knowing of it yet: then it has no time.
 ///
 /// Only "shut off" says that there is no process: a crashed guest may keep its qemu, whose times are the guest's.
 fn still_active(active: bool, fields: &Fields<'_>) -> bool {
     let state = fields.number("state.state").and_then(|state| u32::try_from(state).ok());
-    active && state.map(Power::from_libvirt) != Some(Power::ShutOff)
+    let has_process = fields.number("cpu.time") != Some(0);
+    active && has_process && state.map(Power::from_libvirt) != Some(Power::ShutOff)
 }
 
 /// Fills in the storage that a disk takes, where libvirt can tell. Fails only where the connection is gone.
@@ -152,20 +180,22 @@ mod tests {
 
     #[test]
     fn an_instance_that_was_shut_off_since_the_sweep_has_no_times() {
-        let record = |state| {
-            let pairs = [("state.state", state), ("cpu.time", 999), ("vcpu.current", 2), ("vcpu.maximum", 4)];
+        let record = |state, time| {
+            let pairs =
+                [("state.state", state), ("cpu.time", time), ("vcpu.current", 2), ("vcpu.maximum", 4)];
             pairs.map(|(name, value)| (name.to_owned(), Field::Signed(value)))
         };
-        let time = |active, state| {
-            let record = record(state);
-            let fields = Fields::new(&record);
+        let time_of = |active, record: &[(String, Field)]| {
+            let fields = Fields::new(record);
             fields::cpu(&fields, still_active(active, &fields)).unwrap().time
         };
+        let time = |active, state| time_of(active, &record(state, 999));
         let (running, shut_off, crashed) = (1, 5, 6);
         assert_eq!(time(true, running), Some(999));
         assert_eq!(time(true, shut_off), None, "the daemon's time");
         assert_eq!(time(true, crashed), Some(999), "its qemu is kept");
         assert_eq!(time(false, running), None, "its run is none that the sweep knew");
+        assert_eq!(time_of(true, &record(running, 0)), None, "its process is gone");
         assert!(still_active(true, &Fields::default()), "no state is no news");
         let stats = instance_stats(&Groups::from([Group::Cpu])).unwrap();
         assert_eq!(stats & STATE, STATE, "the state comes with the times");
@@ -175,12 +205,19 @@ mod tests {
     fn only_the_groups_that_are_asked_for_are_read() {
         let memory = Groups::from([Group::Memory]);
         assert_eq!(host_stats(&memory), virt_sys::VIR_DOMAIN_STATS_STATE);
-        assert_eq!(instance_stats(&memory), Some(virt_sys::VIR_DOMAIN_STATS_BALLOON));
+        assert_eq!(instance_stats(&memory), Some(STATE | virt_sys::VIR_DOMAIN_STATS_BALLOON));
         let outside = Groups::from([Group::Vnics, Group::Perf]);
         assert_eq!(instance_stats(&outside), None, "no call into any monitor");
         assert_eq!(
             host_stats(&outside),
             STATE | virt_sys::VIR_DOMAIN_STATS_INTERFACE | virt_sys::VIR_DOMAIN_STATS_PERF
+        );
+        let block = virt_sys::VIR_DOMAIN_STATS_BLOCK;
+        let together = STATE | block | virt_sys::VIR_DOMAIN_STATS_INTERFACE;
+        assert_eq!(
+            instance_stats(&Groups::from([Group::Disks, Group::Vnics])),
+            Some(together),
+            "of one moment"
         );
         assert_eq!(instance_stats(&Groups::from([Group::RawStats, Group::Cpu])), Some(EVERY));
         assert_eq!(instance_stats(&Groups::new()), None);

@@ -51,17 +51,17 @@ impl Cache {
         self.entries.get(uuid).is_none_or(|entry| entry.run != run || entry.due <= now)
     }
 
-    /// Takes the instance's XML.
+    /// Takes the XML of this name and run of the instance; it holds for the refresh period at most.
     pub(super) fn learn(
         &mut self,
         settings: &Settings,
+        refresh: Duration,
         uuid: &Arc<str>,
-        name: &str,
-        run: Option<u32>,
+        (name, run): (&str, Option<u32>),
         xml: String,
         now: Instant,
     ) {
-        let due = now + self.period(uuid, settings.xml_refresh);
+        let due = now + self.period(uuid, refresh);
         let old = self.entries.remove(uuid).and_then(|entry| entry.identity.ok());
         let identity = match old {
             Some(old) if old.xml == xml && old.name == name => Ok(old),
@@ -127,7 +127,8 @@ mod tests {
     }
 
     fn learn(cache: &mut Cache, run: Option<u32>, xml: String, now: Instant) {
-        cache.learn(&Settings::default(), &Arc::from(UUID), "vm", run, xml, now);
+        let settings = Settings::default();
+        cache.learn(&settings, settings.xml_refresh, &Arc::from(UUID), ("vm", run), xml, now);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::aside::Who;
 use super::crew::{Orders, Outcome, Perform, Task, work};
 use super::link::{Bulk, Link, Station};
-use super::readings::Readings;
+use super::readings::{Readings, reading};
 use super::sweep::Swept;
 use super::{Cycle, Reader, bulk, percall, sweep};
 use crate::error::InspectError;
@@ -46,7 +46,12 @@ impl Reader {
         for (uuid, swept) in swept {
             let Some(identity) = cycle.cache.get(uuid) else { continue };
             if self.asides.has(uuid) {
-                fail(&mut all, groups, uuid, "set aside: an earlier call has not returned".to_owned());
+                fail(
+                    &mut all,
+                    groups,
+                    uuid,
+                    "set aside: a call into its monitor has not returned".to_owned(),
+                );
             } else {
                 let (domain, identity) = (Arc::clone(&swept.domain), Arc::clone(identity));
                 let job = Job { domain, identity, active: swept.is_active() };
@@ -54,6 +59,7 @@ impl Reader {
                 queue.push_back((who, job));
             }
         }
+        cycle.stations.iter_mut().for_each(|station| station.keep_only(|uuid| swept.contains_key(uuid)));
         while !queue.is_empty() && Instant::now() < end {
             let places = self.asides.places().min(queue.len());
             let stations = self.man(cycle, link, places, end)?;
@@ -95,7 +101,6 @@ impl Reader {
                 }
             }
         }
-        stations.iter_mut().for_each(Station::forget);
         Ok(stations)
     }
 
@@ -184,8 +189,10 @@ fn performer(driver: Bulk, groups: &Groups) -> Option<Perform<Station, Job, Read
     };
     let groups = groups.clone();
     Some(Box::new(move |station, uuid, job| {
-        let Some(domain) = station.domain(uuid, &job.domain)? else {
-            return Ok(Readings::missing(&groups, &Missing::NotFound));
+        let domain = match reading(station.domain(uuid, &job.domain))? {
+            Ok(Some(domain)) => domain,
+            Ok(None) => return Ok(Readings::missing(&groups, &Missing::NotFound)),
+            Err(why) => return Ok(Readings::missing(&groups, &why)),
         };
         match stats {
             Some(stats) => bulk::read(&domain, stats, &groups, &job.identity, job.active),

@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::aside::{MOST_PLACES, MOST_STUCK};
 use super::calls::within;
 use crate::error::InspectError;
 use crate::ffi::{self, Changes, Connection, Domain};
-use crate::settings::Settings;
+use crate::settings::{Settings, XML_REFRESH_WITHOUT_EVENTS};
 
 /// The most connections at a time: for the host, for the places, and those with stuck calls. libvirtd takes thousands.
 pub(super) const MOST_CONNECTIONS: usize = 1 + MOST_PLACES + MOST_STUCK;
@@ -47,13 +47,16 @@ pub(super) struct Link {
     pub(super) bulk: Bulk,
     /// Whose XML may have changed.
     pub(super) changes: Arc<Changes>,
+    /// Whether every kind of change is told of.
+    tells_changes: bool,
 }
 
 /// What a place reads instances with: a connection and its handles of the domains.
 #[derive(Debug)]
 pub(super) struct Station {
     line: Arc<Line>,
-    handles: Option<BTreeMap<Arc<str>, Arc<Domain>>>,
+    /// What was looked up; libvirtd finds a domain by the UUID alone, so that a handle outlives the domain's runs.
+    handles: BTreeMap<Arc<str>, Arc<Domain>>,
 }
 
 /// How many connections there are, stuck and closing ones and attempts to open one included.
@@ -97,11 +100,18 @@ impl Link {
             let mut line = Line::open(settings, seat)?;
             let changes = Arc::new(Changes::default());
             let events = line.connection.watch(&changes);
+            let tells_changes = events == ffi::EVENTS;
             let bulk = bulk_of(&line.connection)?;
             let host = line.connection.hostname()?;
             tracing::info!(uri = settings.uri, host, ?bulk, events, "connected to libvirt");
-            Ok(Arc::new(Self { line: Arc::new(line), host, bulk, changes }))
+            Ok(Arc::new(Self { line: Arc::new(line), host, bulk, changes, tells_changes }))
         })
+    }
+
+    /// How old an instance's XML may get on this connection.
+    pub(super) fn xml_refresh(&self, settings: &Settings) -> Duration {
+        let most = if self.tells_changes { Duration::MAX } else { XML_REFRESH_WITHOUT_EVENTS };
+        settings.xml_refresh.min(most)
     }
 
     /// What a place reads with: a connection of its own, or this one where the driver is in this process and a call on it is
@@ -117,7 +127,7 @@ impl Link {
         } else {
             Arc::clone(&self.line)
         };
-        Ok(Station { line, handles: None })
+        Ok(Station { line, handles: BTreeMap::new() })
     }
 }
 
@@ -136,6 +146,9 @@ impl Line {
 
 impl Station {
     /// This connection's handle of a domain, given another connection's; None where the domain is gone.
+    ///
+    /// Each is looked up by itself: a list of all waits for every domain's lock, which libvirtd holds while it starts or moves one,
+    /// and the wait would be put down to the instance that happens to be read first.
     pub(super) fn domain(
         &mut self,
         uuid: &str,
@@ -144,23 +157,19 @@ impl Station {
         if !self.line.remote {
             return Ok(Some(Arc::clone(given)));
         }
-        let handles = match &mut self.handles {
-            Some(handles) => handles,
-            none => none.insert(handles(&self.line.connection)?),
-        };
-        Ok(handles.get(uuid).cloned())
+        if let Some(handle) = self.handles.get(uuid) {
+            return Ok(Some(Arc::clone(handle)));
+        }
+        let Some(domain) = self.line.connection.domain(uuid)? else { return Ok(None) };
+        let handle = Arc::new(domain);
+        self.handles.insert(uuid.into(), Arc::clone(&handle));
+        Ok(Some(handle))
     }
 
-    /// Forgets the handles: the next snapshot has other domains.
-    pub(super) fn forget(&mut self) {
-        self.handles = None;
+    /// Forgets the handles of domains that are gone.
+    pub(super) fn keep_only(&mut self, exists: impl Fn(&str) -> bool) {
+        self.handles.retain(|uuid, _| exists(uuid));
     }
-}
-
-/// All domains, in one call.
-fn handles(connection: &Connection) -> Result<BTreeMap<Arc<str>, Arc<Domain>>, ffi::Error> {
-    let domains = connection.domains()?;
-    domains.into_iter().map(|domain| Ok((domain.uuid()?.into(), Arc::new(domain)))).collect()
 }
 
 fn bulk_of(connection: &Connection) -> Result<Bulk, ffi::Error> {

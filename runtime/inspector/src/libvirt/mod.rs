@@ -15,6 +15,7 @@
 //! | one instance's qemu hangs | it is set aside until its call returns ([`aside`]); its state, interfaces, perf events and maximum memory go on, the rest is [`Missing::Failed`] |
 //! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
+//! | an agent before this one left such calls | they count as its own ([`others`]) |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
@@ -32,6 +33,7 @@ mod calls;
 mod crew;
 mod detail;
 mod link;
+mod others;
 mod percall;
 mod probe;
 mod readings;
@@ -85,6 +87,8 @@ struct Cycle {
     /// Those of the places, between two snapshots.
     stations: Vec<Station>,
     was_connected: bool,
+    /// Nothing is known yet of others' calls on the daemon at the other end.
+    is_new: bool,
     retry: Retry,
     cache: Cache,
 }
@@ -98,6 +102,7 @@ impl Reader {
             suspect: false,
             stations: Vec::new(),
             was_connected: false,
+            is_new: true,
             retry,
             cache: Cache::default(),
         };
@@ -166,6 +171,7 @@ impl Reader {
                 Ok(link) => {
                     cycle.retry.succeeded();
                     cycle.was_connected = true;
+                    cycle.is_new = true;
                     cycle.link = Some(Arc::clone(&link));
                     // No events came in between, and a daemon that was restarted may number the runs as before.
                     cycle.cache.changed(&Changed::All, Instant::now());
@@ -193,6 +199,7 @@ impl Reader {
         let taken_at = clock::now();
         let host = link.host.clone();
         self.identify(cycle, link, &swept, end)?;
+        self.heed_others(cycle, link, &swept, end)?;
         let mut readings = self.details(cycle, link, &swept, groups, end)?;
         let mut instances = Vec::with_capacity(swept.len());
         let mut left_out = Vec::new();
@@ -211,7 +218,7 @@ impl Reader {
             instances.push(Arc::new(Instance {
                 identity: Arc::clone(identity),
                 power: swept.power,
-                taken_at,
+                taken_at: readings.taken_at.unwrap_or(taken_at),
                 memory: readings.memory,
                 cpu: readings.cpu,
                 disks: readings.disks,
@@ -247,10 +254,11 @@ impl Reader {
         if due.is_empty() {
             return Ok(());
         }
+        let refresh = link.xml_refresh(&self.settings);
         self.xml_calls.fetch_add(u64::try_from(due.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (uuid, xml) in sweep::xml(link, due, self.deadline(end))? {
             let Some(swept) = swept.get(&uuid) else { continue };
-            cycle.cache.learn(&self.settings, &uuid, &swept.name, swept.run, xml, now);
+            cycle.cache.learn(&self.settings, refresh, &uuid, (&swept.name, swept.run), xml, now);
         }
         Ok(())
     }
@@ -276,8 +284,12 @@ impl Reader {
             let readings = all.entry(Arc::clone(uuid)).or_insert_with(|| Readings::missing(groups, &why));
             match link.bulk {
                 Bulk::Full => {
-                    bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
-                    if fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics) {
+                    if readings.taken_at.is_none() {
+                        bulk::fill_in(readings, groups, &swept.fields, &identity, swept.is_active());
+                    }
+                    if readings.outdated
+                        || fields::has_unknown_vnic(&Fields::new(&swept.fields), &identity.vnics)
+                    {
                         cycle.cache.suspect(uuid, now);
                     }
                 }

@@ -3,6 +3,7 @@
 
 use super::bulk::fill_in_storage;
 use super::readings::{Readings, reading};
+use crate::clock;
 use crate::ffi::{self, Domain, Info};
 use crate::fields::{self, Fields, bytes};
 use crate::identity::{DiskDevice, Identity, VnicDevice};
@@ -37,6 +38,7 @@ pub(super) fn read(
     if groups.contains(&Group::Vnics) {
         readings.vnics = if active { vnics(domain, &identity.vnics)? } else { Err(Missing::ShutOff) };
     }
+    readings.taken_at = Some(clock::now());
     Ok(readings)
 }
 

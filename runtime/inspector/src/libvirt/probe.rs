@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::link::Link;
 use super::{Reader, sweep};
 use crate::error::InspectError;
 use crate::ffi;
@@ -18,15 +19,24 @@ impl Reader {
         let end = Instant::now() + self.settings.deadlines.sweep;
         // A connection that has become suspect was given up by the snapshot.
         let link = self.connect(&mut cycle, end)?;
-        let controls = sweep::controls(&link, self.deadline(end)).map(|controls| {
-            let known = controls.into_iter().map(|(uuid, info)| (uuid, info.map(control)));
-            known.collect::<BTreeMap<Arc<str>, Reading<Control>>>()
-        });
+        let controls = self.controls(&link, end);
         if controls.is_err() {
             super::disconnect(&mut cycle, link);
         }
         let controls = controls?;
         Ok(Probe::new(snapshot, |uuid| controls.get(uuid).cloned().unwrap_or(Err(Missing::NotFound))))
+    }
+
+    /// libvirtd's view of its way into every instance.
+    fn controls(
+        &self,
+        link: &Arc<Link>,
+        end: Instant,
+    ) -> Result<BTreeMap<Arc<str>, Reading<Control>>, InspectError> {
+        let swept = sweep::host(link, &Groups::new(), self.deadline(end))?;
+        let domains = swept.into_iter().map(|(uuid, swept)| (uuid, swept.domain)).collect();
+        let controls = sweep::controls(link, domains, self.deadline(end))?;
+        Ok(controls.into_iter().map(|(uuid, info)| (uuid, info.map(control))).collect())
     }
 }
 

@@ -6,6 +6,10 @@ use crate::snapshot::{Cpu, Disk, Field, Group, Groups, Memory, Missing, Reading,
 /// The readings of [`crate::snapshot::Instance`].
 #[derive(Debug)]
 pub(super) struct Readings {
+    /// When the instance's own calls had read its counters; None where nothing came of them, so that the sweep's are all.
+    pub(super) taken_at: Option<u64>,
+    /// The devices are others than those of the XML that is known.
+    pub(super) outdated: bool,
     pub(super) memory: Reading<Memory>,
     pub(super) cpu: Reading<Cpu>,
     pub(super) disks: Reading<Vec<Disk>>,
@@ -18,6 +22,8 @@ impl Readings {
     /// No reading, for this reason; what was not asked for says so.
     pub(super) fn missing(groups: &Groups, why: &Missing) -> Self {
         Self {
+            taken_at: None,
+            outdated: false,
             memory: Err(reason(groups, Group::Memory, why)),
             cpu: Err(reason(groups, Group::Cpu, why)),
             disks: Err(reason(groups, Group::Disks, why)),

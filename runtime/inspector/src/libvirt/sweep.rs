@@ -113,19 +113,15 @@ pub(super) fn memory(
     per_domain("read the domains' information", link, domains, deadline, bulk::memory_at_least)
 }
 
-/// libvirtd's view of its way into each domain.
+/// libvirtd's view of its ways into these domains' qemus.
 pub(super) fn controls(
     link: &Arc<Link>,
+    domains: Each<Arc<Domain>>,
     deadline: Duration,
 ) -> Result<Each<Reading<ffi::ControlInfo>>, InspectError> {
-    const CALL: &str = "read the domains' control information";
-    let held = Arc::clone(link);
-    let all = within(deadline, CALL, move || {
-        let domains = held.line.connection.domains()?;
-        let control = |domain: Domain| Ok((domain.uuid()?.into(), reading(domain.control())?));
-        domains.into_iter().map(control).collect::<Result<_, ffi::Error>>()
-    })?;
-    all.map_err(|error| InspectError::call(CALL, error))
+    per_domain("read the domains' control information", link, domains, deadline, |domain| {
+        reading(domain.control())
+    })
 }
 
 fn per_domain<T: Send + 'static>(
