@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 use crate::{cache, output};
 
 const PACKAGES: [&str; 2] = ["ceilometer==27.0.0", "oslo.messaging==18.3.1"];
+/// libvirt for Python, which only the polling agent imports: built here against the installed libvirt, whose version on Debian
+/// 12 it has. It comes from no wheel, so that it needs a compiler, and headers of Python and libvirt.
+const BINDING: &str = "libvirt-python==9.0.0";
 const PINS: &str = include_str!("../assets/ceilometer-27.0.0.txt");
 const SIGN: &str = include_str!("../assets/signature.py");
 /// The Python that the pins were resolved for; another one resolves the dependencies itself.
@@ -31,7 +34,7 @@ impl Ceilometer {
             .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
             .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
         let version = output(Command::new(python).arg("--version"))?;
-        let recipe = format!("{python} {version}{PACKAGES:?}\n{PINS}");
+        let recipe = format!("{python} {version}{PACKAGES:?}{BINDING}\n{PINS}");
         let folder = cache::get_or_make("ceilometer-27.0.0", &recipe, |folder| {
             output(Command::new(python).args(["-m", "venv"]).arg(folder))?;
             let mut pip = Command::new(folder.join("bin/pip"));
@@ -41,7 +44,10 @@ impl Ceilometer {
                 std::fs::write(&pins, PINS)?;
                 pip.arg("--constraint").arg(pins);
             }
-            output(&mut pip)?;
+            output(pip.arg(BINDING)).context(
+                "the virtual environment needs a network, gcc, pkg-config and the headers of Python and libvirt: \
+                 `apt-get install gcc pkg-config python3-dev libvirt-dev`",
+            )?;
             Ok(())
         })?;
         Ok(Ceilometer { folder })
