@@ -238,8 +238,8 @@ pub struct Disk {
     pub physical: Option<u64>,
 }
 
-/// A virtual network interface. One whose driver lacks any of the counters is left out of a snapshot; an instance that is shut
-/// off has none.
+/// A virtual network interface. A counter that its driver lacks is None, and all of them where libvirt knows no such interface;
+/// an instance that is shut off has no interfaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Vnic {
     /// The target device on the host (`tap2b0405c7-5a`).
@@ -255,21 +255,21 @@ pub struct Vnic {
     /// `filterref/parameter`: names in lower case.
     pub parameters: Vec<(String, String)>,
     /// Bytes received by the instance.
-    pub rx_bytes: u64,
+    pub rx_bytes: Option<u64>,
     /// Packets received.
-    pub rx_packets: u64,
+    pub rx_packets: Option<u64>,
     /// Errors while receiving.
-    pub rx_errors: u64,
+    pub rx_errors: Option<u64>,
     /// Packets dropped while receiving.
-    pub rx_drop: u64,
+    pub rx_drop: Option<u64>,
     /// Bytes sent by the instance.
-    pub tx_bytes: u64,
+    pub tx_bytes: Option<u64>,
     /// Packets sent.
-    pub tx_packets: u64,
+    pub tx_packets: Option<u64>,
     /// Errors while sending.
-    pub tx_errors: u64,
+    pub tx_errors: Option<u64>,
     /// Packets dropped while sending.
-    pub tx_drop: u64,
+    pub tx_drop: Option<u64>,
 }
 
 /// A raw field of libvirt's typed parameters.

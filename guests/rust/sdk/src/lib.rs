@@ -20,12 +20,15 @@
 //! needs a grant of its name in the pipeline file. The contract's own text documents them: `wit/v0.1.0`.
 //!
 //! A reading that is missing is an [`Error`]; handing it on with `?` is the right thing to do: the runtime then skips the
-//! instance or reports it, as Ceilometer's pollsters do.
+//! instance or reports it, as Ceilometer's pollsters do. A guest of several readings takes each through [`Gaps`], so that one that
+//! is missing costs its own meters alone.
 
+mod gaps;
 #[cfg(all(feature = "heap", target_family = "wasm"))]
 mod heap;
 pub mod meter;
 mod sample;
+mod stopped;
 
 #[doc(hidden)]
 pub mod bindings {
@@ -36,8 +39,13 @@ pub mod bindings {
         pub_export_macro: true,
         export_macro_name: "export_pollster",
         default_bindings_module: "nephoscope_guest::bindings",
+        // For authors' tests: what a poll makes of a record can be compared.
+        additional_derives: [PartialEq],
     });
 }
+
+pub use gaps::Gaps;
+pub use stopped::report_stopped_instance_metrics;
 
 pub use bindings::nephoscope::meter::types::{Error, Kind, Meter, Sample, Value, Volume};
 pub use bindings::nephoscope::meter::{

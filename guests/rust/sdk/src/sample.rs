@@ -19,6 +19,12 @@ impl Sample {
         self.metadata.push((key.into(), value.into()));
         self
     }
+
+    /// Adds keys that several samples share.
+    pub fn with_all(mut self, metadata: &[(String, Value)]) -> Self {
+        self.metadata.extend_from_slice(metadata);
+        self
+    }
 }
 
 macro_rules! from {
@@ -44,5 +50,18 @@ from! {
 impl From<&str> for Value {
     fn from(text: &str) -> Self {
         Self::Text(text.into())
+    }
+}
+
+impl From<&String> for Value {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+/// What is none is null.
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
     }
 }

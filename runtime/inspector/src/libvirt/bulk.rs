@@ -63,7 +63,7 @@ pub(super) fn fill_in(
     active: bool,
 ) {
     if groups.contains(&Group::Vnics) {
-        readings.vnics = running(active, || fields::vnics(&Fields::new(fields), &identity.vnics));
+        readings.vnics = running(active, || Ok(fields::vnics(&Fields::new(fields), &identity.vnics)));
     }
     if groups.contains(&Group::Perf) {
         readings.perf = running(active, || Ok(fields::perf(fields)));

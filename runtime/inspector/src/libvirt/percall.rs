@@ -132,7 +132,7 @@ fn count_requests(domain: &Domain, disk: &mut Disk) -> Result<(), ffi::Error> {
     match reading(domain.block_stats(&disk.device))? {
         Ok(stats) => {
             let [read_requests, read_bytes, write_requests, write_bytes, errors] =
-                stats.counters.map(|counter| u64::try_from(counter).ok());
+                stats.counters.map(counted);
             disk.read_requests = read_requests;
             disk.read_bytes = read_bytes;
             disk.write_requests = write_requests;
@@ -148,25 +148,21 @@ fn vnics(domain: &Domain, devices: &[VnicDevice]) -> Result<Reading<Vec<Vnic>>, 
     let mut read = Vec::with_capacity(devices.len());
     for device in devices {
         let counters = match reading(domain.interface_stats(&device.name))? {
-            Ok(counters) => all_of(counters),
+            Ok(counters) => counters.map(counted),
             Err(Missing::Unsupported) => return Ok(Err(Missing::Unsupported)),
             Err(why) => {
                 tracing::debug!(device = device.name, %why, "no counters of an interface");
-                None
+                Default::default()
             }
         };
-        read.push((device, counters));
+        read.push(fields::vnic(device, counters));
     }
-    Ok(fields::counted(read.into_iter()))
+    Ok(Ok(read))
 }
 
-/// The counters, where the driver counts all of them.
-fn all_of(counters: [i64; 8]) -> Option<[u64; 8]> {
-    let mut all = [0; 8];
-    for (to, from) in all.iter_mut().zip(counters) {
-        *to = u64::try_from(from).ok()?;
-    }
-    Some(all)
+/// libvirt's counter; a driver that does not count it says -1.
+fn counted(counter: i64) -> Option<u64> {
+    u64::try_from(counter).ok()
 }
 
 #[cfg(test)]
@@ -174,8 +170,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_that_is_not_counted_spoils_its_interface() {
-        assert_eq!(all_of([1, 2, 3, 4, 5, 6, 7, 8]), Some([1, 2, 3, 4, 5, 6, 7, 8]));
-        assert_eq!(all_of([1, 2, 3, -1, 5, 6, 7, 8]), None);
+    fn a_counter_that_is_not_counted_is_none_and_not_0() {
+        assert_eq!(
+            [1, 0, -1, i64::MAX].map(counted),
+            [Some(1), Some(0), None, Some(i64::MAX.unsigned_abs())]
+        );
     }
 }
