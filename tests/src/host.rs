@@ -41,14 +41,22 @@ fn sweep() {
     }
 }
 
+/// A guest of this project by the name of its crate (`mem-max`), as it was built.
+///
+/// # Panics
+/// Where it was not.
+pub fn built_guest(name: &str) -> PathBuf {
+    let path = target().join(format!("guests/{}.wasm", name.replace('-', "_")));
+    assert!(path.exists(), "{} is missing: `cargo xtask guests` builds it", path.display());
+    path
+}
+
 /// The guest `mem-max`, as it was built.
 ///
 /// # Panics
 /// Where it was not.
 pub fn mem_max() -> PathBuf {
-    let path = target().join("guests/mem_max.wasm");
-    assert!(path.exists(), "{} is missing: `cargo xtask guests` builds it", path.display());
-    path
+    built_guest("mem-max")
 }
 
 /// The folder of build results, as the project's files name it.

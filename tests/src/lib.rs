@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod genuine;
 mod host;
 pub mod notification;
 pub mod pipeline;
@@ -21,7 +22,8 @@ pub mod program;
 mod site;
 
 pub use bus::Bus;
-pub use host::{broker, broker_folder, mem_max};
+pub use genuine::Genuine;
+pub use host::{broker, broker_folder, built_guest, mem_max};
 pub use pipeline::{Guest, Pipeline};
 pub use program::{Ended, Running};
 pub use site::{ALL, Site};

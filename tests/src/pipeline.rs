@@ -29,12 +29,23 @@ pub struct Guest {
     pub grants: String,
     /// Its limits, YAML between braces: `cpu: 20ms`.
     pub limits: String,
+    /// Its settings, YAML between braces: `interface: "tap0"`.
+    pub settings: String,
 }
+
+/// The guests that have the meters of Ceilometer's compute agent, and what they read.
+const COMPUTE: [(&str, &str); 4] = [
+    ("instance", "instance, cpu, memory, settings, log"),
+    ("disk", "instance, disks, settings, log"),
+    ("network", "instance, vnics, state"),
+    ("perf", "perf"),
+];
 
 impl Guest {
     /// A guest with the default limits.
     pub fn new(name: &str, module: impl Into<PathBuf>, grants: &str) -> Guest {
-        Guest { name: name.into(), module: module.into(), grants: grants.into(), limits: String::new() }
+        let (limits, settings) = Default::default();
+        Guest { name: name.into(), module: module.into(), grants: grants.into(), limits, settings }
     }
 
     /// The guest `mem-max`.
@@ -55,6 +66,12 @@ impl Pipeline {
         }
     }
 
+    /// Every meter of Ceilometer's compute agent on a libvirt, to these publishers.
+    pub fn compute(uri: &str, publishers: &[&str]) -> Pipeline {
+        let guests = COMPUTE.map(|(name, grants)| Guest::new(name, crate::built_guest(name), grants));
+        Pipeline { guests: guests.into(), ..Pipeline::mem_max(uri, publishers) }
+    }
+
     /// The same with one more guest.
     pub fn with(mut self, guest: Guest) -> Pipeline {
         self.guests.push(guest);
@@ -64,11 +81,11 @@ impl Pipeline {
     /// The file's text.
     pub fn yaml(&self) -> String {
         let mut text = format!("{}\nhost: compute-1\nguests:\n", self.host);
-        for Guest { name, module, grants, limits } in &self.guests {
+        for Guest { name, module, grants, limits, settings } in &self.guests {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}",
+                "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}\n    settings: {{{settings}}}",
                 module.display()
             );
         }
