@@ -19,12 +19,18 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::notification::without;
+use crate::program::lines;
 use crate::{Bus, LIMIT, broker};
 
 /// The meter that every instance has, whatever its state.
 const EVERYWHERE: &str = "disk.root.size";
 /// Cycles whose last is known to have begun after a moment and ended: the one that the moment is in, that one, and the one after.
 const CYCLES: usize = 3;
+
+/// The meters that it polls, each of which discovers anew where that has failed.
+const POLLSTERS: usize = 36;
+/// What it logs then.
+const UNDISCOVERED: [&str; 2] = ["Unable to discover resources", "Skipping local_instances, keystone issue"];
 
 /// What is each message's own.
 const OWN: [&str; 5] = ["message_id", "message_signature", "timestamp", "monotonic_time", "counter_volume"];
@@ -87,6 +93,19 @@ impl Genuine {
         })
     }
 
+    /// Waits until it has failed to discover instances for whole cycles, for each of its meters.
+    ///
+    /// # Errors
+    /// It does not fail.
+    pub fn fails(&mut self) -> Result<()> {
+        let count =
+            |agent: &PollingAgent| Ok::<usize, anyhow::Error>(discoveries);
+        let now = count(&self.agent)?;
+        until("failures of the genuine agent's discovery", LIMIT, || {
+            Ok((count(&self.agent)? >= now + CYCLES * POLLSTERS).then_some(()))
+        })
+    }
+
     /// The last sample of each meter and resource.
     ///
     /// # Errors
@@ -101,11 +120,6 @@ impl Genuine {
     /// A message that is none of its.
     pub fn first(&mut self) -> Result<BTreeMap<Key, Value>> {
         self.taken()?.iter().rev().map(|sample| Ok((key(sample)?, sample.clone()))).collect()
-    }
-
-    /// Its process and log.
-    pub fn agent(&mut self) -> &mut PollingAgent {
-        &mut self.agent
     }
 
     /// Ends it in an orderly way.

@@ -43,6 +43,9 @@ const METERS: [&str; 30] = [
     "vcpus",
 ];
 
+/// The setting of ours that is `[compute]report_stopped_instance_metrics` of the genuine agent's.
+const STOPPED_TOO: &str = "report_stopped_instance_metrics: \"true\"";
+
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
@@ -116,11 +119,10 @@ fn host() -> Result<Libvirtd> {
     Ok(libvirtd)
 }
 
-/// `nova` stands for the namespace of this version.
 const NOVA_1_1: &str = "http://openstack.org/xmlns/libvirt/nova/1.1";
 const NOVA_1_0: &str = "http://openstack.org/xmlns/libvirt/nova/1.0";
 
-/// Metadata of instances that are shut off. OWNER stands for an owner.
+/// Metadata of instances that are shut off. `OWNER` stands for an owner, '1.1' and '1.0' for the namespaces of these versions.
 const EDGES: [&str; 5] = [
     // Texts with everything that XML has for them, numbers with blanks, sizes that are missing, less disk than ephemeral disk.
     "<nova:instance xmlns:nova='1.1'><nova:name> a&#10;b &amp; &lt;c&gt; &quot;\u{1f52d}&quot;<!-- x -->d</nova:name>\
@@ -186,8 +188,7 @@ fn every_sample_is_equal_to_the_genuine_agents() -> Result<()> {
     let meters: BTreeSet<&str> = last.keys().map(|(meter, _)| meter.as_str()).collect();
     assert_eq!(meters, BTreeSet::from(METERS), "what was compared");
 
-    let settings = "report_stopped_instance_metrics: \"true\"";
-    let differences = compare(&mut stopped_too, || ours(&libvirtd, settings))?;
+    let differences = compare(&mut stopped_too, || ours(&libvirtd, STOPPED_TOO))?;
     assert!(differences.is_empty(), "of stopped instances:\n{}", differences.join("\n"));
     let of_stopped: BTreeSet<String> = stopped_too
         .last()?
@@ -208,4 +209,106 @@ fn every_sample_is_equal_to_the_genuine_agents() -> Result<()> {
     assert_eq!(of_stopped, BTreeSet::from(expected.map(str::to_owned)));
     genuine.stop()?;
     stopped_too.stop()
+}
+
+/// Polls again and again, until there are rates, and ends.
+fn ours_for_a_while(libvirtd: &Libvirtd) -> Result<Vec<Value>> {
+    let site = Site::new()?;
+    site.pipeline(&Pipeline::compute(&libvirtd.uri_ro(), &[&site.file_sink()]))?;
+    let mut agent = site.start(&["run", "pipeline.yaml"])?;
+    agent.until("rates", || {
+        let taken = site.taken()?;
+        Ok(taken.iter().any(|sample| sample["counter_name"] == RATES[1]).then_some(()))
+    })?;
+    agent.stop()?.expect(0)?;
+    site.taken()
+}
+
+/// Meters that the genuine agent has in its list and libvirt's inspector there does not implement.
+const RATES: [&str; 2] = ["network.incoming.bytes.rate", "network.outgoing.bytes.rate"];
+
+#[test]
+fn ours_has_rates_which_the_genuine_agent_lacks_and_deltas_that_add_up() -> Result<()> {
+    let libvirtd = Libvirtd::start()?;
+    let guest = Guest { os: Os::Linux, ..full(3, Power::Running) };
+    libvirtd.define_and_start(&guest)?;
+    libvirtd.wait_for_balloon(&guest.name)?;
+    let samples = ours_for_a_while(&libvirtd)?;
+    let meters: BTreeSet<&str> =
+        samples.iter().filter_map(|sample| sample["counter_name"].as_str()).collect();
+    assert_eq!(meters, METERS.into_iter().chain(RATES).collect());
+    for nic in &guest.nics {
+        let of = |meter: &str| -> Vec<u64> {
+            let of_it = |sample: &&Value| {
+                sample["counter_name"] == meter && sample["resource_metadata"]["name"] == nic.tap
+            };
+            samples.iter().filter(of_it).filter_map(|sample| sample["counter_volume"].as_u64()).collect()
+        };
+        let (counts, deltas) = (of("network.incoming.bytes"), of("network.incoming.bytes.delta"));
+        assert_eq!(counts.len(), deltas.len());
+        assert!(counts.len() > 1);
+        assert_eq!(
+            counts.last().zip(counts.first()).map(|(last, first)| last - first),
+            Some(deltas.iter().sum())
+        );
+    }
+    Ok(())
+}
+
+/// Metadata that makes the genuine agent's discovery fail as a whole: it asks Nova for an id that is missing; a size is no number;
+/// an owner has no id.
+const SILENCING: [&str; 3] = [
+    "<nova:instance xmlns:nova='1.1'><nova:name>old</nova:name><nova:flavor name='m1.old'/>OWNER</nova:instance>",
+    "<nova:instance xmlns:nova='1.1'><nova:name>odd</nova:name><nova:flavor name='f' id='1'>\
+     <nova:memory>lots</nova:memory></nova:flavor>OWNER</nova:instance>",
+    "<nova:instance xmlns:nova='1.1'><nova:name>odd</nova:name><nova:flavor name='f' id='1'/>\
+     <nova:owner><nova:user uuid='u'/><nova:project/></nova:owner></nova:instance>",
+];
+
+/// Metadata of instances that the genuine agent leaves out: without an owner, of no Nova.
+const LEFT_OUT: [&str; 2] = [
+    "<nova:instance xmlns:nova='1.1'><nova:name>odd</nova:name><nova:flavor name='f' id='1'/></nova:instance>",
+    "<x:y xmlns:x='urn:other'/>",
+];
+
+fn resources(samples: &[Value]) -> BTreeSet<String> {
+    samples.iter().filter_map(|sample| sample["resource_id"].as_str().map(str::to_owned)).collect()
+}
+
+#[test]
+fn an_odd_instance_silences_the_genuine_agent_and_costs_ours_nothing() -> Result<()> {
+    let libvirtd = Libvirtd::start()?;
+    let (good, odd) = (uuid(0), uuid(1));
+    define(&libvirtd, 0, EDGES[0])?;
+    let mut genuine = Genuine::start(&libvirtd, "")?;
+    let both = BTreeSet::from([good.clone(), odd.clone()]);
+    let ours = || -> Result<Vec<Value>> { self::ours(&libvirtd, STOPPED_TOO) };
+
+    for metadata in SILENCING {
+        define(&libvirtd, 1, metadata)?;
+        genuine.fails()?;
+        let before = genuine.taken()?.len();
+        genuine.fails()?;
+        assert_eq!(genuine.taken()?.len(), before, "{metadata}");
+        let ours = ours()?;
+        assert_eq!(resources(&ours), both, "{metadata}");
+        if metadata == SILENCING[0] {
+            let of_odd = ours.iter().find(|sample| sample["resource_id"] == odd).context("no sample")?;
+            assert_eq!(
+                of_odd["resource_metadata"]["flavor"]["id"], "m1.old",
+                "the name stands in for the id"
+            );
+        }
+        libvirtd.virsh(&["undefine", "edge-1"])?;
+    }
+    for metadata in LEFT_OUT {
+        define(&libvirtd, 1, metadata)?;
+        genuine.polls()?;
+        let before = genuine.taken()?.len();
+        genuine.polls()?;
+        assert_eq!(resources(&genuine.taken()?[before..]), BTreeSet::from([good.clone()]), "{metadata}");
+        assert_eq!(resources(&ours()?), both, "{metadata}");
+        libvirtd.virsh(&["undefine", "edge-1"])?;
+    }
+    genuine.stop()
 }
