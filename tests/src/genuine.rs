@@ -98,8 +98,10 @@ impl Genuine {
     /// # Errors
     /// It does not fail.
     pub fn fails(&mut self) -> Result<()> {
-        let count =
-            |agent: &PollingAgent| Ok::<usize, anyhow::Error>(discoveries);
+        let count = |agent: &PollingAgent| -> Result<usize> {
+            let log = agent.log()?;
+            Ok(UNDISCOVERED.iter().map(|text| lines(&log, &[text]).len()).sum())
+        };
         let now = count(&self.agent)?;
         until("failures of the genuine agent's discovery", LIMIT, || {
             Ok((count(&self.agent)? >= now + CYCLES * POLLSTERS).then_some(()))

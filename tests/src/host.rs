@@ -41,26 +41,17 @@ fn sweep() {
     }
 }
 
-/// A guest of this project by the name of its crate (`mem-max`), as it was built.
+/// A guest's component, as it was built: `mem_max`.
 ///
 /// # Panics
 /// Where it was not.
-pub fn built_guest(name: &str) -> PathBuf {
-    let path = target().join(format!("guests/{}.wasm", name.replace('-', "_")));
+pub fn guest(name: &str) -> PathBuf {
+    let path = root().join("target/guests").join(name).with_extension("wasm");
     assert!(path.exists(), "{} is missing: `cargo xtask guests` builds it", path.display());
     path
 }
 
-/// The guest `mem-max`, as it was built.
-///
-/// # Panics
-/// Where it was not.
-pub fn mem_max() -> PathBuf {
-    built_guest("mem-max")
-}
-
-/// The folder of build results, as the project's files name it.
-fn target() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"));
-    root.join("target")
+/// The project's folder.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("/"))
 }

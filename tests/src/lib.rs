@@ -23,7 +23,7 @@ mod site;
 
 pub use bus::Bus;
 pub use genuine::Genuine;
-pub use host::{broker, broker_folder, built_guest, mem_max};
+pub use host::{broker, broker_folder, guest, root};
 pub use pipeline::{Guest, Pipeline};
 pub use program::{Ended, Running};
 pub use site::{ALL, Site};

@@ -29,28 +29,33 @@ pub struct Guest {
     pub grants: String,
     /// Its limits, YAML between braces: `cpu: 20ms`.
     pub limits: String,
-    /// Its settings, YAML between braces: `interface: "tap0"`.
+    /// Its settings, YAML between braces: `colour: blue`.
     pub settings: String,
 }
 
-/// The guests that have the meters of Ceilometer's compute agent, and what they read.
-const COMPUTE: [(&str, &str); 4] = [
-    ("instance", "instance, cpu, memory, settings, log"),
-    ("disk", "instance, disks, settings, log"),
-    ("network", "instance, vnics, state"),
-    ("perf", "perf"),
+/// The guests that have the meters of Ceilometer's compute agent: name, module and grants.
+const COMPUTE: [(&str, &str, &str); 4] = [
+    ("instance", "instance", "instance, cpu, memory, settings, log"),
+    ("disk", "disk", "instance, disks, settings, log"),
+    ("network", "network", "instance, vnics, state"),
+    ("perf", "perf", "perf"),
 ];
 
 impl Guest {
     /// A guest with the default limits.
     pub fn new(name: &str, module: impl Into<PathBuf>, grants: &str) -> Guest {
-        let (limits, settings) = Default::default();
-        Guest { name: name.into(), module: module.into(), grants: grants.into(), limits, settings }
+        Guest {
+            name: name.into(),
+            module: module.into(),
+            grants: grants.into(),
+            limits: String::new(),
+            settings: String::new(),
+        }
     }
 
     /// The guest `mem-max`.
     pub fn mem_max() -> Guest {
-        Guest::new("mem-max", crate::mem_max(), "memory")
+        Guest::new("mem-max", crate::guest("mem_max"), "memory")
     }
 }
 
@@ -68,7 +73,7 @@ impl Pipeline {
 
     /// Every meter of Ceilometer's compute agent on a libvirt, to these publishers.
     pub fn compute(uri: &str, publishers: &[&str]) -> Pipeline {
-        let guests = COMPUTE.map(|(name, grants)| Guest::new(name, crate::built_guest(name), grants));
+        let guests = COMPUTE.map(|(name, module, grants)| Guest::new(name, crate::guest(module), grants));
         Pipeline { guests: guests.into(), ..Pipeline::mem_max(uri, publishers) }
     }
 
@@ -85,9 +90,12 @@ impl Pipeline {
             // Writing to a String cannot fail.
             let _ = writeln!(
                 text,
-                "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}\n    settings: {{{settings}}}",
+                "  - name: {name}\n    module: \"{}\"\n    grants: [{grants}]\n    limits: {{{limits}}}",
                 module.display()
             );
+            if !settings.is_empty() {
+                let _ = writeln!(text, "    settings: {{{settings}}}");
+            }
         }
         let _ = writeln!(text, "sources: {}\nsinks:\n  - name: out\n    publishers:", self.sources);
         for publisher in &self.publishers {

@@ -5,24 +5,24 @@
 //! until the next cycle, so that the others' samples arrive. What is not polled in time is left out and counted.
 
 mod deliver;
+mod hypervisor;
 mod places;
 mod report;
 
-use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
-use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
-use sample::{Metadata, Timestamp};
+use inspector::{Health, InspectError, Instance, Snapshot};
+use sample::Timestamp;
 use sandbox::Outcome;
 
 use crate::outlets::Outlets;
 use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
-use crate::resource_metadata::resource_metadata;
 
 use deliver::Batches;
+use hypervisor::Hypervisor;
 use places::Places;
 pub use report::Report;
 
@@ -36,51 +36,54 @@ const CYCLE_SHARE: f64 = 0.9;
 /// Everything that the cycles of all sources share.
 pub struct Host {
     plan: Plan,
-    inspector: Inspector,
+    /// By their positions in the pipeline.
+    hypervisors: Vec<Hypervisor>,
     outlets: Outlets,
     source_name: Arc<str>,
-    metadata: Mutex<HashMap<String, CachedMetadata>>,
-    /// Instances that a guest wants never to poll again, by the guest's position.
-    banned: Mutex<HashSet<(usize, String)>>,
     /// Bounds the threads that run guests, those of all sources together.
     places: Places,
     stop: AtomicBool,
 }
 
-/// An instance's metadata, as long as its identity and state are the same.
-struct CachedMetadata {
-    identity: Arc<Identity>,
-    power: Power,
-    owner: Owner,
-    metadata: Arc<Metadata>,
-}
-
-/// Project, user and id of an instance, shared by its samples.
-#[derive(Clone)]
-pub(crate) struct Owner {
-    pub(crate) id: Arc<str>,
-    pub(crate) project_id: Option<Arc<str>>,
-    pub(crate) user_id: Option<Arc<str>>,
-}
-
 impl Host {
-    /// The parts of a running agent.
-    pub fn new(plan: Plan, inspector: Inspector, outlets: Outlets) -> Self {
-        Self {
+    /// The parts of a running agent. Nothing is connected to yet.
+    ///
+    /// # Errors
+    /// A recording cannot be replayed.
+    pub fn new(plan: Plan, outlets: Outlets) -> Result<Self, InspectError> {
+        let hypervisors =
+            plan.pipeline.hypervisors.iter().map(Hypervisor::new).collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
             source_name: plan.pipeline.sample_source.as_str().into(),
             places: Places::new(plan.pipeline.polling.workers),
             plan,
-            inspector,
+            hypervisors,
             outlets,
-            metadata: Mutex::default(),
-            banned: Mutex::default(),
             stop: AtomicBool::new(false),
-        }
+        })
+    }
+
+    /// How the hypervisor of a source fares.
+    pub fn health(&self, source: &PlannedSource) -> Health {
+        self.hypervisors[source.hypervisor].inspector.health()
     }
 
     /// What runs.
     pub const fn plan(&self) -> &Plan {
         &self.plan
+    }
+
+    /// Where samples go.
+    pub const fn outlets(&self) -> &Outlets {
+        &self.outlets
+    }
+
+    /// The snapshot that a cycle of this source would poll.
+    ///
+    /// # Errors
+    /// As of [`Self::cycle`].
+    pub fn inspect(&self, source: &PlannedSource) -> Result<Snapshot, InspectError> {
+        self.hypervisors[source.hypervisor].inspector.snapshot(&source.groups)
     }
 
     /// Where samples go, for the end.
@@ -100,16 +103,18 @@ impl Host {
     pub fn cycle(&self, source: &PlannedSource) -> Result<Report, InspectError> {
         let started = Clock::now();
         let settings = &self.plan.pipeline.sources[source.index];
+        let hypervisor = &self.hypervisors[source.hypervisor];
         // One timestamp for the poll, from before the readings are taken.
         let timestamp = Timestamp::now();
-        let mut snapshot = self.inspector.snapshot(&source.groups)?;
+        let mut snapshot = self.inspect(source)?;
         let inspected = started.elapsed();
-        self.forget_gone(source, &snapshot);
+        hypervisor.forget_gone(source, &snapshot);
         snapshot
             .instances
             .retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
         let cycle = Cycle {
             host: self,
+            hypervisor,
             source,
             snapshot: &snapshot,
             timestamp,
@@ -122,53 +127,11 @@ impl Host {
         report.took = started.elapsed();
         Ok(report)
     }
-
-    /// Drops what is remembered of instances that left the host.
-    fn forget_gone(&self, source: &PlannedSource, snapshot: &Snapshot) {
-        let present: HashSet<&str> =
-            snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str()).collect();
-        lock(&self.metadata).retain(|uuid, _| present.contains(uuid.as_str()));
-        lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
-        for selection in &source.selections {
-            selection.state.retain(&present);
-        }
-    }
-
-    /// The instance's metadata and owner, made anew only where they changed.
-    fn describe(&self, instance: &Instance) -> (Owner, Arc<Metadata>) {
-        let identity = &instance.identity;
-        let mut cache = lock(&self.metadata);
-        if let Some(cached) = cache.get(&identity.uuid)
-            && Arc::ptr_eq(&cached.identity, identity)
-            && cached.power == instance.power
-        {
-            return (cached.owner.clone(), Arc::clone(&cached.metadata));
-        }
-        let fields = resource_metadata(identity, instance.power, &self.plan.pipeline.host);
-        let metadata = Arc::new(Metadata::new(fields));
-        let owner = Owner {
-            id: identity.uuid.as_str().into(),
-            project_id: identity.project_id.as_deref().map(Into::into),
-            user_id: identity.user_id.as_deref().map(Into::into),
-        };
-        let cached = CachedMetadata {
-            identity: Arc::clone(identity),
-            power: instance.power,
-            owner: owner.clone(),
-            metadata: Arc::clone(&metadata),
-        };
-        cache.insert(identity.uuid.clone(), cached);
-        (owner, metadata)
-    }
-}
-
-// What the locks guard is a cache or a set: whole after every operation, also where a thread panicked.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Cycle<'a> {
     host: &'a Host,
+    hypervisor: &'a Hypervisor,
     source: &'a PlannedSource,
     snapshot: &'a Snapshot,
     timestamp: Timestamp,
@@ -234,7 +197,7 @@ impl Cycle<'_> {
                 report.left_out += 1;
                 continue;
             }
-            if self.is_banned(chosen, instance) {
+            if self.hypervisor.is_banned(chosen.guest, &instance.identity.uuid) {
                 continue;
             }
             report.polls += 1;
@@ -290,7 +253,7 @@ impl Cycle<'_> {
                         tracing::warn!(guest, instance = uuid, "refused a sample: {refusal}");
                     }
                 }
-                let (owner, metadata) = self.host.describe(instance);
+                let (owner, metadata) = self.hypervisor.describe(instance, &self.host.plan.pipeline);
                 for sample in samples {
                     batches.add(sample, instance, &owner, &metadata, report);
                 }
@@ -301,7 +264,7 @@ impl Cycle<'_> {
             }
             Outcome::Permanent(reason) => {
                 tracing::error!(guest, instance = uuid, "will not be polled again by this guest: {reason}");
-                lock(&self.host.banned).insert((chosen.guest, uuid.clone()));
+                self.hypervisor.ban(chosen.guest, uuid);
                 report.failed(guest, "permanent");
             }
             Outcome::Failed(failure) => {
@@ -315,10 +278,5 @@ impl Cycle<'_> {
                 }
             }
         }
-    }
-
-    fn is_banned(&self, chosen: &Selection, instance: &Instance) -> bool {
-        let banned = lock(&self.host.banned);
-        !banned.is_empty() && banned.contains(&(chosen.guest, instance.identity.uuid.clone()))
     }
 }

@@ -13,15 +13,17 @@
 //! | [`cycle`] | one poll of a source: snapshot, guests, batches |
 //! | [`resource_metadata`] | an instance's metadata as Ceilometer's agent writes it |
 //! | [`outlets`] | the publishers of the sinks |
+//! | [`probe`] | whether hypervisors and publishers' targets answer |
 //! | [`run`](mod@run) | the whole agent, from start to an orderly end |
 #![forbid(unsafe_code)]
 
 pub mod cycle;
 pub mod outlets;
 pub mod plan;
+pub mod probe;
 pub mod resource_metadata;
 pub mod run;
 pub mod schedule;
 
-pub use plan::Plan;
+pub use plan::{Plan, chain};
 pub use run::{End, Mode, RunError, run};

@@ -38,6 +38,12 @@ impl Outlets {
         }
     }
 
+    /// Waits until every publisher has delivered what it holds, for `deadline` at most. Says whether they all did.
+    pub async fn flush(&self, deadline: Duration) -> bool {
+        let flushing = self.sinks.iter().flatten().map(|publisher| publisher.flush(deadline));
+        join_all(flushing).await.into_iter().all(|delivered| delivered)
+    }
+
     /// Waits until everything is delivered, at most this long, and ends the publishers; gives the number of samples that were lost
     /// since the start, dropped or refused, summed over the publishers.
     pub async fn close(self, deadline: Duration) -> u64 {

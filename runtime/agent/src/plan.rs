@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 
-use config::{Faults, Grant, Loaded, Pipeline, Place};
+use config::{Faults, Grant, Loaded, Pipeline, Place, Stopped};
 use inspector::Groups;
 use sample::Kind;
 use sandbox::state::State;
@@ -19,7 +19,7 @@ pub struct Plan {
     pub pipeline: Pipeline,
     /// The guests, in the order of the file.
     pub guests: Vec<PlannedGuest>,
-    /// The sources, in the order of the file.
+    /// The sources, in the order of the file, each once for every hypervisor.
     pub sources: Vec<PlannedSource>,
 }
 
@@ -42,10 +42,12 @@ pub struct PlannedMeter {
     pub unit: Arc<str>,
 }
 
-/// A source and what it polls.
+/// A source on one hypervisor, and what it polls there: a rhythm and a state of its own.
 pub struct PlannedSource {
     /// Its position in [`Pipeline::sources`].
     pub index: usize,
+    /// The position of the hypervisor in [`Pipeline::hypervisors`].
+    pub hypervisor: usize,
     /// The guests that have a meter of this source.
     pub selections: Vec<Selection>,
     /// What a snapshot for them must hold.
@@ -83,12 +85,11 @@ impl Plan {
         if faults.is_fatal() {
             return Err(faults);
         }
-        let sources: Vec<_> = pipeline
-            .sources
-            .iter()
-            .enumerate()
-            .map(|(index, source)| select(index, source, &guests, &mut faults))
-            .collect();
+        let mut sources = Vec::with_capacity(pipeline.sources.len() * pipeline.hypervisors.len());
+        for (index, source) in pipeline.sources.iter().enumerate() {
+            name_unprovided(source, &guests, &mut faults);
+            sources.extend((0..pipeline.hypervisors.len()).map(|at| select(index, at, source, &guests)));
+        }
         if sources.iter().all(|source| source.selections.is_empty()) {
             faults.error(&whole, "nothing to poll: no source names a meter that a guest provides");
         }
@@ -103,7 +104,7 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut guests = Vec::new();
     for described in &pipeline.guests {
-        let guest = match Guest::load(engine, spec(described)) {
+        let guest = match Guest::load(engine, spec(described, pipeline.polling.stopped)) {
             Ok(guest) => guest,
             Err(error) => {
                 let place = match error {
@@ -147,9 +148,9 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
 
 fn select(
     index: usize,
+    hypervisor: usize,
     source: &config::Source,
     guests: &[PlannedGuest],
-    faults: &mut Faults,
 ) -> PlannedSource {
     let mut selections = Vec::new();
     let mut groups = Groups::new();
@@ -160,21 +161,29 @@ fn select(
             selections.push(Selection { guest, meters, state: Arc::default() });
         }
     }
+    PlannedSource { index, hypervisor, selections, groups }
+}
+
+fn name_unprovided(source: &config::Source, guests: &[PlannedGuest], faults: &mut Faults) {
     let provided: Vec<&str> =
         guests.iter().flat_map(|guest| guest.meters.iter().map(|meter| &*meter.name)).collect();
     for pattern in source.unprovided(&provided) {
         faults.warning(&pattern.place, format!("no guest provides {}: it is not polled", **pattern));
     }
-    PlannedSource { index, selections, groups }
 }
 
-fn spec(described: &config::Guest) -> Spec {
+/// The setting that tells guests what stopped instances report.
+const REPORT_STOPPED: &str = "report_stopped_instance_metrics";
+
+fn spec(described: &config::Guest, stopped: Stopped) -> Spec {
+    let mut settings = described.settings.clone();
+    settings.entry(REPORT_STOPPED.to_owned()).or_insert_with(|| (stopped == Stopped::Sizes).to_string());
     Spec {
         name: described.name.clone(),
         module: described.module.value.clone(),
         grants: described.grants.iter().map(|grant| capability(*grant)).collect(),
         limits: limits(&described.limits),
-        settings: described.settings.clone(),
+        settings,
         isolation: match described.isolation {
             config::Isolation::Poll => sandbox::Isolation::Poll,
             config::Isolation::Cycle => sandbox::Isolation::Cycle,
@@ -223,7 +232,7 @@ fn limits(set: &config::LimitOverrides) -> Limits {
 }
 
 /// An error with what it came from, on one line.
-pub(crate) fn chain(error: &dyn Error) -> String {
+pub fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

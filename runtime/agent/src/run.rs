@@ -1,9 +1,9 @@
-//! The whole agent, from start to an orderly end.
+//! The whole agent, from start to an orderly end: a task for each source on each hypervisor, so that none of them waits for another.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use inspector::{InspectError, Inspector};
+use inspector::InspectError;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -54,20 +54,13 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`] before the first poll; afterwards everything is logged and counted.
 pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) -> Result<End, RunError> {
-    let inspector = match &plan.pipeline.inspector {
-        config::Inspector::Libvirt(settings) => Inspector::libvirt(settings.clone()),
-        config::Inspector::Replay { snapshot } => {
-            Inspector::replay(&snapshot.value).map_err(RunError::Inspector)?
-        }
-    };
     let outlets = Outlets::start(&plan.pipeline).map_err(RunError::Publisher)?;
-    let host = Arc::new(Host::new(plan, inspector, outlets));
-    tracing::info!(
-        guests = host.plan().guests.len(),
-        sources = host.plan().sources.len(),
-        "polling as host {}",
-        host.plan().pipeline.host
-    );
+    let host = Arc::new(Host::new(plan, outlets).map_err(RunError::Inspector)?);
+    let pipeline = &host.plan().pipeline;
+    for hypervisor in &pipeline.hypervisors {
+        let (guests, sources) = (pipeline.guests.len(), pipeline.sources.len());
+        tracing::info!(hypervisor = hypervisor.name, guests, sources, "polling as host {}", hypervisor.host);
+    }
     let mut sources = JoinSet::new();
     for position in 0..host.plan().sources.len() {
         sources.spawn(source(Arc::clone(&host), position, mode, shutdown.clone()));
@@ -116,9 +109,9 @@ async fn stopping(shutdown: &mut watch::Receiver<bool>) {
 /// Polls one source at its ticks; one cycle at a time, so cycles of a source never overlap.
 async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watch::Receiver<bool>) -> End {
     let mut sums = End::default();
-    let index = host.plan().sources[position].index;
-    let settings = &host.plan().pipeline.sources[index];
-    let (name, interval) = (settings.name.value.clone(), settings.interval);
+    let interval = host.plan().pipeline.sources[host.plan().sources[position].index].interval;
+    let named = Arc::clone(&host);
+    let name = Name::of(named.plan(), position);
     if host.plan().sources[position].selections.is_empty() {
         return sums;
     }
@@ -132,10 +125,11 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
         let polled = Arc::clone(&host);
         let cycle = tokio::task::spawn_blocking(move || polled.cycle(&polled.plan().sources[position])).await;
         match cycle {
-            Ok(outcome) => sums.add(&log(&name, outcome)),
+            Ok(outcome) => sums.add(&log(name, outcome)),
             Err(error) => {
                 tracing::error!(
-                    source = name,
+                    source = name.source,
+                    hypervisor = name.hypervisor,
                     "a poll ended in a panic, which is a fault of this program: {error}"
                 );
                 sums.failed_cycles += 1;
@@ -147,7 +141,8 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
         }
         if run_over > 0 {
             tracing::warn!(
-                source = name,
+                source = name.source,
+                hypervisor = name.hypervisor,
                 "the poll took longer than the interval of {interval:?}: {run_over} left out, {} since the start",
                 schedule.left_out()
             );
@@ -155,38 +150,50 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
     }
 }
 
+/// What is polled, in log lines.
+#[derive(Clone, Copy)]
+struct Name<'a> {
+    source: &'a str,
+    /// Where there are several.
+    hypervisor: Option<&'a str>,
+}
+
+impl<'a> Name<'a> {
+    fn of(plan: &'a Plan, position: usize) -> Self {
+        let planned = &plan.sources[position];
+        let hypervisors = &plan.pipeline.hypervisors;
+        Self {
+            source: &plan.pipeline.sources[planned.index].name.value,
+            hypervisor: (hypervisors.len() > 1).then(|| hypervisors[planned.hypervisor].name.as_str()),
+        }
+    }
+}
+
 /// One line per cycle: at level info where all is well, else as a warning that says what was not.
-fn log(source: &str, outcome: Result<Report, InspectError>) -> End {
+fn log(Name { source, hypervisor }: Name<'_>, outcome: Result<Report, InspectError>) -> End {
     match outcome {
         Ok(report) => {
             let Report { instances, polls, samples, .. } = report;
-            let (took, inspected) = (report.took.as_millis(), report.inspected.as_millis());
+            let (ms, libvirt_ms) = (report.took.as_millis(), report.inspected.as_millis());
             let failures = report.failures() + report.refusals() + report.left_out + report.broken_threads;
             if failures == 0 {
-                tracing::info!(
-                    source,
-                    instances,
-                    polls,
-                    samples,
-                    ms = took,
-                    libvirt_ms = inspected,
-                    "polled"
-                );
+                tracing::info!(source, hypervisor, instances, polls, samples, ms, libvirt_ms, "polled");
             } else {
                 tracing::warn!(
                     source,
+                    hypervisor,
                     instances,
                     polls,
                     samples,
-                    ms = took,
-                    libvirt_ms = inspected,
+                    ms,
+                    libvirt_ms,
                     "polled; {report}"
                 );
             }
             End { samples: samples as u64, failures, ..End::default() }
         }
         Err(error) => {
-            tracing::error!(source, "no snapshot, so nothing was polled: {}", chain(&error));
+            tracing::error!(source, hypervisor, "no snapshot, so nothing was polled: {}", chain(&error));
             End { failed_cycles: 1, ..End::default() }
         }
     }

@@ -34,10 +34,8 @@ fn host(folder: &Path, guests: &[(&str, Wat<'_>, Value)], sources: Value) -> Hos
     // JSON is YAML.
     std::fs::write(&file, pipeline.to_string()).unwrap();
     let plan = Plan::make(config::load_pipeline(&file).unwrap()).unwrap().value;
-    let config::Inspector::Libvirt(settings) = &plan.pipeline.inspector else { panic!("not libvirt") };
-    let inspector = inspector::Inspector::libvirt(settings.clone());
     let outlets = Outlets::start(&plan.pipeline).unwrap();
-    Host::new(plan, inspector, outlets)
+    Host::new(plan, outlets).unwrap()
 }
 
 fn cycle(host: &Host, source: usize) -> Report {

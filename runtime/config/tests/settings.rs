@@ -7,7 +7,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use config::section::Section;
-use config::{Grant, Inspector, Isolation, Loaded, Pipeline, load_collector, load_pipeline, reference};
+use config::{
+    Grant, Inspector, Isolation, Loaded, Names, Pipeline, Stopped, load_collector, load_pipeline, reference,
+};
 use publisher::Target;
 use sample::signature::{Secret, verify};
 use serde_json::{Map, Value, json};
@@ -43,9 +45,11 @@ fn every_key_reaches_its_setting() {
     let Loaded { value: pipeline, warnings } = load("tests/settings/everything.yaml");
     // Who checked the files out decides whether others may read the secret.
     assert!(warnings.iter().all(|fault| fault.message.contains("chmod")), "{warnings}");
-    assert_eq!((pipeline.host.as_str(), pipeline.sample_source.as_str()), ("compute-7", "cloud"));
+    let [hypervisor] = &pipeline.hypervisors[..] else { panic!("one hypervisor") };
+    assert_eq!((hypervisor.name.as_str(), hypervisor.host.as_str()), ("local", "compute-8"));
+    assert_eq!(pipeline.sample_source, "cloud");
 
-    let Inspector::Libvirt(libvirt) = &pipeline.inspector else { panic!("libvirt") };
+    let Inspector::Libvirt(libvirt) = &hypervisor.inspector else { panic!("libvirt") };
     let seconds = Duration::from_secs;
     assert_eq!(libvirt.uri, "qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro");
     assert_eq!((libvirt.deadlines.open, libvirt.deadlines.sweep), (seconds(11), seconds(12)));
@@ -73,7 +77,7 @@ fn every_key_reaches_its_setting() {
     assert_eq!(settings, [("empty", ""), ("factor", "1.5"), ("on", "yes"), ("unit", "MiB")]);
     assert_eq!(pipeline.guests[1].isolation, Isolation::Poll);
     assert_eq!(pipeline.guests[1].limits, config::LimitOverrides::default());
-    assert_eq!((guest.place.line, guest.place.column), (12, 5));
+    assert_eq!((guest.place.line, guest.place.column), (14, 5));
 
     let [memory, rest] = &pipeline.sources[..] else { panic!("two sources") };
     assert!(memory.selects("mem.max") && memory.selects("memory.usage") && !memory.selects("cpu"));
@@ -101,7 +105,12 @@ fn every_key_reaches_its_setting() {
     assert!(verify(&signed("hunter2"), &publishers[1].secret), "the common secret");
     assert!(!verify(&signed("another"), &publishers[1].secret));
     assert!(matches!(pipeline.sinks[1].publishers[1].target, Target::Stdout));
-    let polling = config::Polling { start_jitter: Duration::ZERO, workers: 4 };
+    let polling = config::Polling {
+        start_jitter: Duration::ZERO,
+        workers: 4,
+        stopped: Stopped::Sizes,
+        names: Names::Both,
+    };
     assert_eq!(pipeline.polling, polling);
 
     assert!(!format!("{pipeline:?}").contains("hunter2"), "Debug shows a secret");
@@ -121,6 +130,37 @@ fn ceilometers_own_polling_yaml_loads_unchanged() {
         assert_eq!(source.selects("mem.max"), file == "polling_all.yaml");
         assert_eq!(source.unprovided(&[]).count(), meters);
     }
+}
+
+#[test]
+fn several_connections_have_names_and_hosts_of_their_own() {
+    let loaded = load(pipeline_with(
+        tempfile::tempdir().unwrap().path(),
+        &format!(
+            "{SOURCES}\n{SINKS}\ninstances: {{project: p}}\nlibvirt:\n- {{uri: 'qemu:///system'}}\n\
+             - {{uri: qemu+ssh://compute-2/system, deadlines: {{call: 1s}}}}\n\
+             - {{uri: qemu+tls://10.0.0.3/system, name: third, host: compute-3}}"
+        ),
+    ));
+    let found: Vec<_> = loaded
+        .value
+        .hypervisors
+        .iter()
+        .map(|hypervisor| {
+            let Inspector::Libvirt(libvirt) = &hypervisor.inspector else { panic!("libvirt") };
+            assert_eq!(libvirt.default_project.as_deref(), Some("p"));
+            (hypervisor.name.as_str(), hypervisor.host.as_str(), libvirt.uri.as_str(), libvirt.deadlines.call)
+        })
+        .collect();
+    let seconds = Duration::from_secs;
+    assert_eq!(
+        found,
+        [
+            ("qemu:///system", "h", "qemu:///system", seconds(3)),
+            ("qemu+ssh://compute-2/system", "compute-2", "qemu+ssh://compute-2/system", seconds(1)),
+            ("third", "compute-3", "qemu+tls://10.0.0.3/system", seconds(3)),
+        ]
+    );
 }
 
 #[test]
@@ -147,7 +187,7 @@ fn written_out(section: &Section, sections: &[&'static Section], fixed: &[(&str,
         } else {
             format!("{}.{}", section.path, key.name)
         };
-        let nested = sections.iter().find(|section| section.path == path && key.kind == "mapping");
+        let nested = sections.iter().find(|section| section.path == path && key.kind.starts_with("mapping"));
         let value = match (fixed.iter().find(|(fixed, _)| *fixed == path), nested) {
             (Some((_, value)), _) => (*value).to_owned(),
             (None, Some(nested)) => written_out(nested, sections, fixed),
@@ -185,7 +225,7 @@ fn the_documented_defaults_are_those_that_hold() {
     let long = load(&path);
     let plain = |pipeline: &Pipeline| {
         (
-            format!("{:?} {:?} {:?}", pipeline.inspector, pipeline.polling, pipeline.sample_source),
+            format!("{:?} {:?} {:?}", pipeline.hypervisors, pipeline.polling, pipeline.sample_source),
             format!("{:?}", pipeline.sinks[0].publishers[0].value),
         )
     };

@@ -5,9 +5,10 @@ use std::path::Path;
 use crate::error::InspectError;
 use crate::health::Health;
 use crate::libvirt::Reader;
+use crate::probe::Probe;
 use crate::replay::Replay;
 use crate::settings::Settings;
-use crate::snapshot::{Groups, Snapshot};
+use crate::snapshot::{Groups, Missing, Snapshot};
 
 /// What takes snapshots of a host. May be shared between threads; one snapshot is taken at a time, a second caller waits.
 #[derive(Debug)]
@@ -41,6 +42,18 @@ impl Inspector {
         match &self.source {
             Source::Libvirt(reader) => reader.snapshot(groups),
             Source::Replay(replay) => Ok(replay.snapshot(groups)),
+        }
+    }
+
+    /// Takes a snapshot with these groups of readings and asks libvirtd how its ways into the instances are.
+    ///
+    /// It may be called beside a running agent: an instance whose monitor another process waits for is not waited for again,
+    /// and libvirtd tells since when it hangs. Blocks, and fails, as [`Self::snapshot`] does; a recording has no ways, which is
+    /// [`Missing::Unsupported`].
+    pub fn probe(&self, groups: &Groups) -> Result<Probe, InspectError> {
+        match &self.source {
+            Source::Libvirt(reader) => reader.probe(groups),
+            Source::Replay(replay) => Ok(Probe::new(replay.snapshot(groups), |_| Err(Missing::Unsupported))),
         }
     }
 

@@ -29,6 +29,7 @@ impl Replay {
             taken_at,
             groups: groups.clone(),
             instances: instances.map(|instance| Arc::new(self.moved(instance, taken_at, groups))).collect(),
+            left_out: self.recorded.left_out.clone(),
         }
     }
 

@@ -4,6 +4,7 @@
 //! The types serialise to JSON, so that a snapshot can be recorded on one host and replayed on another.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,20 @@ pub enum Group {
     RawStats,
 }
 
+/// As the contract names its interfaces: `raw-stats`.
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Cpu => "cpu",
+            Self::Disks => "disks",
+            Self::Vnics => "vnics",
+            Self::Perf => "perf",
+            Self::RawStats => "raw-stats",
+        })
+    }
+}
+
 /// A set of [`Group`]s.
 pub type Groups = BTreeSet<Group>;
 
@@ -44,6 +59,22 @@ pub struct Snapshot {
     pub groups: Groups,
     /// One entry per instance, in the order of their UUIDs.
     pub instances: Vec<Arc<Instance>>,
+    /// Instances that exist on the host and have no entry: they are not gone, and what is remembered of them is to be kept.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// An instance of which it is not known whose it is, so that nothing of it is reported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The UUID, lower-case and hyphenated.
+    pub uuid: String,
+    /// libvirt's name of the domain.
+    pub name: String,
+    /// virDomainState at the time of the snapshot.
+    pub power: Power,
+    /// Why: its XML was refused, or could not be read.
+    pub why: String,
 }
 
 /// One instance's readings.

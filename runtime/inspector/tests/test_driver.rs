@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nephoscope_inspector::{
-    self as inspector, Group, Groups, Inspector, Instance, Missing, Power, Settings, Snapshot,
+    self as inspector, ControlState, Group, Groups, Inspector, Instance, Missing, Power, Settings, Snapshot,
 };
 
 const WEB: &str = "b9c03180-1f4e-4f8a-9c0d-2f0c5f3f8a11";
@@ -152,6 +152,46 @@ fn the_default_host_of_the_test_driver_is_read() {
     let [only] = snapshot.instances.as_slice() else { panic!("one domain") };
     assert_eq!(only.identity.uuid, "6695eb01-f6a4-8304-79aa-97f2502e193f");
     assert_eq!(only.memory.as_ref().unwrap().maximum, 8 * GIB);
+}
+
+#[test]
+fn a_probe_tells_of_every_instance_what_it_does_not_give_and_why() {
+    let probe = small().probe(&every_group()).unwrap();
+    let uuids: Vec<_> = probe.instances.iter().map(|instance| instance.uuid.as_str()).collect();
+    assert_eq!(uuids, [BOX, WEB, OFF]);
+    assert_eq!(probe.snapshot.instances.len(), 3);
+    let of = |uuid| probe.instances.iter().find(|instance| instance.uuid == uuid).unwrap();
+    let web = of(WEB);
+    assert_eq!((web.name.as_str(), web.power), ("instance-00000001", Power::Running));
+    assert_eq!(web.without, [(Group::Perf, Missing::Unsupported)]);
+    let control = web.control.as_ref().unwrap();
+    assert_eq!((control.state, control.lasting), (ControlState::Ok, Duration::ZERO));
+    let off = of(OFF);
+    assert_eq!(off.power, Power::ShutOff);
+    assert!(off.without.contains(&(Group::Vnics, Missing::ShutOff)), "{off:?}");
+    assert_eq!(off.control, Err(Missing::ShutOff));
+}
+
+#[test]
+fn an_instance_whose_xml_is_refused_is_left_out_by_name() {
+    let node = format!(
+        "<node><domain type='test'><name>large</name><uuid>{BOX}</uuid><memory>524288</memory><vcpu>1</vcpu>\
+         <os><type>hvm</type></os><devices><disk type='file'><source file='/{}'/><target dev='vda'/></disk>\
+         </devices></domain></node>",
+        "d".repeat(20_000)
+    );
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), node).unwrap();
+    let inspector = Inspector::libvirt(settings(&format!("test://{}", file.path().display())));
+    let probe = inspector.probe(&Groups::from([Group::Memory])).unwrap();
+    assert_eq!(probe.snapshot.instances.len(), 0);
+    let [out] = probe.snapshot.left_out.as_slice() else { panic!("one that is left out") };
+    assert_eq!((out.uuid.as_str(), out.name.as_str(), out.power), (BOX, "large", Power::Running));
+    assert!(out.why.contains("a tag of more than"), "{}", out.why);
+    let [probed] = probe.instances.as_slice() else { panic!("one instance") };
+    assert_eq!((&probed.uuid, probed.left_out.as_ref()), (&out.uuid, Some(&out.why)));
+    assert!(probed.control.is_ok());
+    assert_eq!(inspector.health().left_out, 1);
 }
 
 #[test]

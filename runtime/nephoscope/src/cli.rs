@@ -33,9 +33,10 @@ pub enum Command {
     )]
     Run(RunArguments),
     /// Show what a pipeline file would run, or everything that is wrong with it.
-    #[command(
-        after_help = "Examples:\n  nephoscope check pipeline.yaml\n  nephoscope check pipeline.yaml --output json"
-    )]
+    #[command(after_help = "Examples:
+  nephoscope check pipeline.yaml
+  nephoscope check pipeline.yaml --probe     does all of it answer? Exit code 3 where something does not
+  nephoscope check pipeline.yaml --output json")]
     Check(CheckArguments),
     /// Run the collector: from the message queue to the store.
     #[command(after_help = "Example:\n  nephoscope collect /etc/nephoscope/collector.yaml")]
@@ -65,6 +66,10 @@ pub struct RunArguments {
 pub struct CheckArguments {
     /// The pipeline file.
     pub pipeline: PathBuf,
+    /// Read every hypervisor once and connect to every broker, and say which instances do not answer and since when.
+    /// Runs no guest and publishes nothing; can be used beside a running agent.
+    #[arg(long)]
+    pub probe: bool,
     #[arg(long, short, value_enum, default_value_t = Report::Text)]
     pub output: Report,
 }

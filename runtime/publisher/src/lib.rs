@@ -24,6 +24,7 @@
 
 mod amqp_worker;
 mod lines_worker;
+pub mod probe;
 mod queue;
 mod quiet;
 mod settings;

@@ -4,6 +4,7 @@
 
 mod collect;
 mod cycle;
+mod guests;
 mod poll;
 mod publish;
 mod samples;
@@ -14,28 +15,29 @@ use anyhow::{Result, bail};
 use table::Table;
 
 const HELP: &str = "\
-Usage: cargo xtask bench [poll] [publish] [collect] [cycle]     all of them by default
+Usage: cargo xtask bench [poll] [publish] [collect] [cycle] [real]     all of them by default
 
   poll      a poll of mem.max, fresh and warm, and a host call
   publish   samples per second, signed, published and confirmed by a private RabbitMQ
   collect   samples per second from the queue to the store, signatures checked
-  cycle     a cycle and its memory at 100 and 1,000 instances of libvirt's test driver";
+  cycle     all of Ceilometer's meters at 10 to 5,000 instances of libvirt's test driver, in process and through
+            libvirtd: time, CPU per sample, memory, and the bare calls beside it; needs root for the libvirtd
+  real      the same at real qemu guests; needs root";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         // What `cycle` runs in a process of its own, to read that process's peak of memory.
-        ["one-cycle", instances] => return cycle::one(instances.parse()?),
+        ["one-host", uri, broker] => return cycle::one(uri, broker),
         ["--help" | "-h"] => {
             println!("{HELP}");
             return Ok(());
         }
         _ => {}
     }
-    if let Some(unknown) =
-        arguments.iter().find(|word| !["poll", "publish", "collect", "cycle"].contains(word))
-    {
+    const PARTS: [&str; 5] = ["poll", "publish", "collect", "cycle", "real"];
+    if let Some(unknown) = arguments.iter().find(|word| !PARTS.contains(word)) {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
     if cfg!(debug_assertions) {
@@ -54,6 +56,9 @@ fn main() -> Result<()> {
     }
     if wanted("cycle") {
         cycle::measure(&mut table)?;
+    }
+    if wanted("real") {
+        cycle::measure_real(&mut table)?;
     }
     println!("\n{table}");
     Ok(())

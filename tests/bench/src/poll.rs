@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use inspector::snapshot::Memory;
 use inspector::{Identity, Instance, Missing, Power};
 use sandbox::{Capability, Engine, Guest, Isolation, Limits, Outcome, Spec};
 use wat_guests::Wat;
 
+use crate::guests::Module;
 use crate::table::Table;
 
 /// Polls per run, and runs.
@@ -22,7 +23,7 @@ const CALLS: u32 = 1_000;
 
 pub fn measure(table: &mut Table) -> Result<()> {
     let engine = Engine::new()?;
-    let module = module()?;
+    let module = Module::MEM_MAX.path()?;
     let started = Instant::now();
     let fresh = guest(&engine, &module, Isolation::Poll)?;
     table.row("load mem.max (compile, link, meters)", micros(started.elapsed()), "");
@@ -33,14 +34,6 @@ pub fn measure(table: &mut Table) -> Result<()> {
         table.row(format!("host call {what}"), host_call(&engine, capability, import, call)?, "");
     }
     Ok(())
-}
-
-/// The component of `mem.max`, which `cargo xtask bench` has built.
-pub fn module() -> Result<PathBuf> {
-    let module = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/guests/mem_max.wasm");
-    module
-        .canonicalize()
-        .with_context(|| format!("{} is missing: run `cargo xtask guests`", module.display()))
 }
 
 const HOST_CALLS: [(&str, Capability, &str, &str); 3] = [

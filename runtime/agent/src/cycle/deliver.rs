@@ -7,7 +7,8 @@ use sample::{Metadata, Sample};
 use sandbox::GuestSample;
 use uuid::Uuid;
 
-use super::{Cycle, Owner, Report};
+use super::hypervisor::Owner;
+use super::{Cycle, Report};
 use crate::plan::{PlannedGuest, Selection};
 
 /// Samples that are handed to the publishers at once; each of them splits at its own batch size.
@@ -19,18 +20,11 @@ pub(super) struct Batches<'a> {
     chosen: &'a Selection,
     planned: &'a PlannedGuest,
     by_meter: Vec<Vec<Sample>>,
-    monotonic_time: f64,
 }
 
 impl<'a> Batches<'a> {
     pub(super) fn new(cycle: &'a Cycle<'a>, chosen: &'a Selection, planned: &'a PlannedGuest) -> Self {
-        Self {
-            cycle,
-            chosen,
-            planned,
-            by_meter: vec![Vec::new(); planned.meters.len()],
-            monotonic_time: cycle.snapshot.taken_at as f64 / 1e9,
-        }
+        Self { cycle, chosen, planned, by_meter: vec![Vec::new(); planned.meters.len()] }
     }
 
     /// Stamps a sample and puts it into its meter's batch; a meter that the source does not poll is left out.
@@ -61,14 +55,14 @@ impl<'a> Batches<'a> {
             volume: sample.volume,
             user_id: owner.user_id.clone(),
             project_id: owner.project_id.clone(),
-            user_name: None,
-            project_name: None,
+            user_name: owner.user_name.clone(),
+            project_name: owner.project_name.clone(),
             resource_id,
             timestamp: self.cycle.timestamp,
             metadata: Arc::clone(metadata),
             extra: sample.metadata,
             message_id: Uuid::new_v4(),
-            monotonic_time: Some(self.monotonic_time),
+            monotonic_time: Some(instance.taken_at as f64 / 1e9),
         });
         if batch.len() >= BATCH {
             let batch = std::mem::take(batch);

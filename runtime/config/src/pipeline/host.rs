@@ -1,15 +1,32 @@
-//! How the host is read: from libvirt, or from a recording.
+//! How hypervisors are read: over libvirt connections, or from a recording.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use inspector::Settings;
 
-use crate::Located;
-use crate::section::{Decoder, Map, Section, key};
+use crate::fault::shown;
+use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
+use crate::yaml::{Node, Value};
+use crate::{Located, Place};
 
-/// How the host is read.
+/// The most libvirt connections of one pipeline; each has up to a dozen threads when instances hang.
+const MAX_CONNECTIONS: usize = 64;
+
+/// A hypervisor that is polled.
+#[derive(Clone, Debug)]
+pub struct Hypervisor {
+    /// Its name in logs and reports; unique.
+    pub name: String,
+    /// Its name in its samples (`instance_host`, and hashed in `host`): Ceilometer's `[DEFAULT]host`.
+    pub host: String,
+    /// How it is read.
+    pub inspector: Inspector,
+}
+
+/// How a hypervisor is read.
 #[derive(Clone, Debug)]
 pub enum Inspector {
     /// From libvirt.
@@ -24,9 +41,23 @@ pub enum Inspector {
 pub(crate) static LIBVIRT: Section = Section {
     title: "the section `libvirt`",
     path: "libvirt",
-    about: "The connection, which is opened read-only.",
+    about: "The connection, which is opened read-only. In place of the mapping, a list of them: each hypervisor is then polled by itself, with \
+            threads, deadlines and guests' state of its own, and none waits for another.",
     keys: &[
-        key("uri", "text", "qemu:///system", "libvirt's connection URI."),
+        key(
+            "uri",
+            "text",
+            "qemu:///system",
+            "libvirt's connection URI, local or remote; in a list each connection names its own.",
+        ),
+        key("name", "text", "", "Its name in logs and reports, unique; absent, the URI."),
+        key(
+            "host",
+            "text",
+            "",
+            "This hypervisor's name in its samples. Absent: the top level's `host`; of a remote URI its host, where there are several connections or \
+             the top level names none.",
+        ),
         key("deadlines", "mapping", "", "How long libvirt may take."),
         key(
             "xml_refresh",
@@ -104,16 +135,18 @@ enum Kind {
     Replay,
 }
 
-pub(super) fn inspector(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Inspector> {
+/// The hypervisors that the file names; at least one. `host` is what the top level says of this host's name.
+pub(super) fn hypervisors(d: &mut Decoder<'_>, file: &Map<'_>, host: Host) -> Option<Vec<Hypervisor>> {
     let mut kind = Kind::Libvirt;
     file.set(d, "inspector", &mut kind, value::word(KINDS));
-    let settings = libvirt(d, file);
+    let connections = connections(d, file);
     match kind {
         Kind::Libvirt => {
             if let Some(node) = file.get("snapshot") {
                 d.faults.error(&node.place, "a snapshot is replayed with `inspector: replay` only");
             }
-            Some(Inspector::Libvirt(settings?))
+            let (connections, whole) = connections?;
+            named(d, connections, &host).filter(|_| whole)
         }
         Kind::Replay => {
             if let Some(node) = file.get("libvirt") {
@@ -124,20 +157,129 @@ pub(super) fn inspector(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Inspector
                     .error(file.place, "`inspector: replay` needs the key `snapshot`: the recording's file");
                 return None;
             };
-            Some(Inspector::Replay {
-                snapshot: Located { value: value::readable(d, node)?, place: node.place.clone() },
-            })
+            let snapshot = Located { value: value::readable(d, node)?, place: node.place.clone() };
+            let inspector = Inspector::Replay { snapshot };
+            Some(vec![Hypervisor {
+                name: "recording".to_owned(),
+                host: host.of(None, None, true),
+                inspector,
+            }])
         }
     }
 }
 
-fn libvirt(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Settings> {
-    let map = file.section(d, "libvirt", &LIBVIRT);
+/// This host's name, as far as the top level says it.
+pub(super) struct Host {
+    /// The key `host`.
+    pub set: Option<String>,
+    /// The system's name, where that is needed.
+    pub system: String,
+}
+
+impl Host {
+    /// The name of a hypervisor in its samples. The host of a remote URI stands in only where the top level's name cannot be meant
+    /// for it.
+    fn of(&self, own: Option<&str>, uri: Option<&str>, alone: bool) -> String {
+        let top = self.set.as_deref();
+        own.or(top.filter(|_| alone))
+            .or_else(|| uri.and_then(remote_host))
+            .or(top)
+            .unwrap_or(&self.system)
+            .to_owned()
+    }
+}
+
+/// The host that a connection URI names: `compute-1` of `qemu+ssh://root@compute-1:22/system`.
+fn remote_host(uri: &str) -> Option<&str> {
+    let authority = uri.split_once("://")?.1.split(['/', '?', '#']).next()?;
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(literal) => literal.split_once(']')?.0,
+        None => host.split(':').next()?,
+    };
+    (!host.is_empty()).then_some(host)
+}
+
+/// A connection as the file describes it.
+struct Connection {
+    name: Option<Located<String>>,
+    host: Option<String>,
+    settings: Settings,
+    place: Place,
+}
+
+/// Gives each connection its names; they and the URIs must differ, or instances would be polled twice.
+fn named(d: &mut Decoder<'_>, connections: Vec<Connection>, host: &Host) -> Option<Vec<Hypervisor>> {
+    let alone = connections.len() == 1;
+    let (mut uris, mut names) = (HashMap::new(), HashMap::new());
+    let mut whole = true;
+    let mut hypervisors = Vec::with_capacity(connections.len());
+    for Connection { name, host: own, settings, place } in connections {
+        let uri = settings.uri.clone();
+        if let Some(first) = uris.insert(uri.clone(), place.clone()) {
+            let what = shown(&uri);
+            d.faults.error(&place, format!("a second connection to {what}; the first stands at {first}"));
+            whole = false;
+            continue;
+        }
+        let (name, place) = match name {
+            Some(name) => (name.value, name.place),
+            None => (uri.clone(), place),
+        };
+        if let Some(first) = names.insert(name.clone(), place.clone()) {
+            let what = shown(&name);
+            d.faults.error(&place, format!("a second connection called {what}; the first stands at {first}"));
+            whole = false;
+        }
+        let host = host.of(own.as_deref(), Some(&uri), alone);
+        hypervisors.push(Hypervisor { name, host, inspector: Inspector::Libvirt(settings) });
+    }
+    whole.then_some(hypervisors)
+}
+
+/// The connections that can be read, and whether these are all.
+fn connections(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<(Vec<Connection>, bool)> {
     let instances = file.section(d, "instances", &INSTANCES);
-    let (map, instances) = (map?, instances?);
+    let described = match file.get("libvirt") {
+        Some(node @ Node { value: Value::Sequence(items), .. }) => {
+            if items.len() > MAX_CONNECTIONS {
+                d.faults
+                    .error(&node.place, format!("{} connections; at most {MAX_CONNECTIONS}", items.len()));
+                return None;
+            }
+            d.list(node, "connections", |d, node| {
+                // One that has a fault leaves its place empty: the others are judged all the same.
+                let map = Map::open(d, node, &LIBVIRT, Unknown::Refuse);
+                Some(map.and_then(|map| {
+                    let uri = map.required(d, "uri", value::text);
+                    connection(d, &map, uri)
+                }))
+            })?
+        }
+        _ => vec![file.section(d, "libvirt", &LIBVIRT).and_then(|map| {
+            let uri = match map.get("uri") {
+                Some(node) => value::text(d, node),
+                None => Some(inspector::settings::DEFAULT_URI.to_owned()),
+            };
+            connection(d, &map, uri)
+        })],
+    };
+    let instances = instances?;
+    let project = instances.optional(d, "project", value::text);
+    let user = instances.optional(d, "user", value::text);
+    let count = described.len();
+    let mut connections: Vec<Connection> = described.into_iter().flatten().collect();
+    for connection in &mut connections {
+        connection.settings.default_project.clone_from(&project);
+        connection.settings.default_user.clone_from(&user);
+    }
+    let whole = connections.len() == count;
+    Some((connections, whole))
+}
+
+fn connection(d: &mut Decoder<'_>, map: &Map<'_>, uri: Option<String>) -> Option<Connection> {
     let mut settings = Settings::default();
     let time = |least, most| value::duration(Duration::from_millis(least), Duration::from_secs(most));
-    map.set(d, "uri", &mut settings.uri, value::text);
     map.set(d, "xml_refresh", &mut settings.xml_refresh, time(1_000, 7 * 86_400));
     if let Some(map) = map.section(d, "deadlines", &DEADLINES) {
         map.set(d, "open", &mut settings.deadlines.open, time(100, 600));
@@ -159,13 +301,47 @@ fn libvirt(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Settings> {
         map.set(d, "interval", &mut settings.keepalive.interval, keepalive_interval);
         map.set(d, "count", &mut settings.keepalive.count, value::number(1, 1_000));
     }
-    settings.default_project = instances.optional(d, "project", value::text);
-    settings.default_user = instances.optional(d, "user", value::text);
-    Some(settings)
+    let name = map.optional(d, "name", super::source::located);
+    let host = map.optional(d, "host", value::text);
+    settings.uri = uri?;
+    Some(Connection { name, host, settings, place: map.place.clone() })
 }
 
 /// libvirt counts whole seconds.
-fn keepalive_interval(d: &mut Decoder<'_>, node: &crate::yaml::Node) -> Option<Duration> {
+fn keepalive_interval(d: &mut Decoder<'_>, node: &Node) -> Option<Duration> {
     let time = value::duration(Duration::ZERO, Duration::from_secs(3_600))(d, node)?;
     if time.subsec_nanos() > 0 { d.expected("whole seconds", node) } else { Some(time) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_remote_uri_names_its_host() {
+        for (uri, host) in [
+            ("qemu:///system", None),
+            ("qemu+unix:///system?socket=/run/libvirt/libvirt-sock-ro", None),
+            ("qemu+ssh://compute-1/system", Some("compute-1")),
+            ("qemu+ssh://root@compute-1:22/system?keyfile=/k@y", Some("compute-1")),
+            ("qemu+tls://[2001:db8::1]:16514/system", Some("2001:db8::1")),
+            ("test:///default", None),
+            ("no uri", None),
+        ] {
+            assert_eq!(remote_host(uri), host, "{uri}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_of_a_host_holds() {
+        let (remote, local) = (Some("qemu+ssh://compute-2/system"), Some("qemu:///system"));
+        let said = Host { set: Some("compute-1".into()), system: "here".into() };
+        assert_eq!(said.of(Some("own"), remote, true), "own");
+        assert_eq!(said.of(None, remote, true), "compute-1", "said for the one connection that there is");
+        assert_eq!(said.of(None, remote, false), "compute-2");
+        assert_eq!(said.of(None, local, false), "compute-1");
+        let unsaid = Host { set: None, system: "here".into() };
+        assert_eq!(unsaid.of(None, remote, true), "compute-2");
+        assert_eq!(unsaid.of(None, local, true), "here");
+    }
 }

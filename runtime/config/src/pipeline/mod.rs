@@ -16,8 +16,8 @@ use sample::signature::Secret;
 
 pub(crate) use guest::{GUEST, LIMITS};
 pub use guest::{Grant, Guest, Isolation, LimitOverrides};
-pub use host::Inspector;
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
+pub use host::{Hypervisor, Inspector};
 pub use sink::Sink;
 pub(crate) use sink::{AMQP, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
@@ -39,12 +39,10 @@ const MAX_WORKERS: u64 = 256;
 pub struct Pipeline {
     /// The file, as it was named.
     pub path: PathBuf,
-    /// This host's name, as samples carry it (`instance_host`): Ceilometer's `[DEFAULT]host`.
-    pub host: String,
     /// The samples' `source`: Ceilometer's `[DEFAULT]sample_source`.
     pub sample_source: String,
-    /// How the host is read.
-    pub inspector: Inspector,
+    /// What is read; at least one, names are unique.
+    pub hypervisors: Vec<Hypervisor>,
     /// The pollsters; at least one, names are unique.
     pub guests: Vec<Guest>,
     /// What is polled; at least one, names are unique.
@@ -62,11 +60,40 @@ pub struct Polling {
     pub start_jitter: Duration,
     /// Threads that run guests: Ceilometer's `threads_to_process_pollsters`.
     pub workers: usize,
+    /// What stopped instances report: Ceilometer's `report_stopped_instance_metrics`.
+    pub stopped: Stopped,
+    /// The names in samples: Ceilometer's `identity_name_discovery`.
+    pub names: Names,
+}
+
+/// What guests that follow Ceilometer's rules report of an instance that is shut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stopped {
+    /// What its metadata tells alone: the sizes of its disks by its flavor.
+    #[default]
+    Flavor,
+    /// Power state, vCPUs, memory and the sizes of its disks too.
+    Sizes,
+}
+
+/// Whether samples carry the names of project and user beside their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    /// Ids alone.
+    #[default]
+    Ids,
+    /// Both, as nova's metadata in the domain has them.
+    Both,
 }
 
 impl Default for Polling {
     fn default() -> Self {
-        Self { start_jitter: Duration::from_secs(10), workers: 2 }
+        Self {
+            start_jitter: Duration::from_secs(10),
+            workers: 2,
+            stopped: Stopped::default(),
+            names: Names::default(),
+        }
     }
 }
 
@@ -87,7 +114,7 @@ pub(crate) static FILE: Section = Section {
             "",
             "With `inspector: replay`: the recording (`nephoscope snapshot record`).",
         ),
-        key("libvirt", "mapping", "", "The connection to libvirt."),
+        key("libvirt", "mapping, or list of them", "", "The connection to libvirt, or several."),
         key("instances", "mapping", "", "Instances without nova's metadata."),
         key(
             "host",
@@ -122,6 +149,19 @@ pub(crate) static POLLING: Section = Section {
             "A source's first poll waits a random time up to this, so that hosts do not poll in step.",
         ),
         key("threads_to_process_pollsters", "number", "2", "Threads that run guests."),
+        key(
+            "report_stopped_instance_metrics",
+            "switch",
+            "false",
+            "Of an instance that is shut off, report its power state, vCPUs, memory and its disks' sizes too, as Ceilometer's option of this \
+             name. Guests with the grant `settings` find it there under this name; one's own settings are stronger.",
+        ),
+        key(
+            "identity_name_discovery",
+            "switch",
+            "false",
+            "Samples carry `user_name` and `project_name`, as nova wrote them into the domain; Keystone is not asked.",
+        ),
     ],
 };
 
@@ -161,11 +201,14 @@ pub fn load_pipeline(path: impl AsRef<Path>) -> Result<Loaded<Pipeline>, Faults>
 
 fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     let map = Map::open(d, root, &FILE, Unknown::Refuse)?;
-    let inspector = host::inspector(d, &map);
     let host = match map.get("host") {
-        Some(node) => value::text(d, node),
-        None => hostname(d, &map),
+        Some(node) => value::text(d, node).map(|name| host::Host { set: Some(name), system: String::new() }),
+        None => hostname(d, &map).map(|system| host::Host { set: None, system }),
     };
+    // Where the name has a fault, what stands in for it is not used.
+    let named = host.is_some();
+    let host = host.unwrap_or(host::Host { set: None, system: String::new() });
+    let hypervisors = host::hypervisors(d, &map, host).filter(|_| named);
     let mut sample_source = "openstack".to_owned();
     map.set(d, "sample_source", &mut sample_source, value::text);
     let (polling, common) = polling(d, &map);
@@ -188,9 +231,8 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     }
     Some(Pipeline {
         path: path.to_owned(),
-        host: host?,
         sample_source,
-        inspector: inspector?,
+        hypervisors: hypervisors?,
         guests,
         sources: drafts.into_iter().map(|draft| draft.source).collect(),
         sinks: sinks?,
@@ -211,6 +253,12 @@ fn polling(d: &mut Decoder<'_>, file: &Map<'_>) -> (Polling, sink::Common) {
             value::duration(Duration::ZERO, Duration::from_secs(3_600)),
         );
         map.set(d, "threads_to_process_pollsters", &mut polling.workers, value::number(1, MAX_WORKERS));
+        if map.optional(d, "report_stopped_instance_metrics", value::switch) == Some(true) {
+            polling.stopped = Stopped::Sizes;
+        }
+        if map.optional(d, "identity_name_discovery", value::switch) == Some(true) {
+            polling.names = Names::Both;
+        }
     }
     if let Some(map) = file.section(d, "publisher", &COMMON)
         && let Some(text) = map.optional(d, "telemetry_secret", secret)

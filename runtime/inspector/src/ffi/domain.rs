@@ -40,6 +40,15 @@ pub(crate) struct Info {
     pub(crate) cpu_time: u64,
 }
 
+/// virDomainControlInfo.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ControlInfo {
+    /// virDomainControlState.
+    pub(crate) state: u32,
+    /// For how many milliseconds.
+    pub(crate) state_time: u64,
+}
+
 /// virDomainBlockInfo: bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockInfo {
@@ -122,6 +131,14 @@ impl Domain {
             vcpus: info.nrVirtCpu.into(),
             cpu_time: info.cpuTime,
         })
+    }
+
+    /// virDomainGetControlInfo; never enters the monitor.
+    pub(crate) fn control(&self) -> Result<ControlInfo, Error> {
+        let mut info = virt_sys::virDomainControlInfo { state: 0, details: 0, stateTime: 0 };
+        // SAFETY: a valid domain and a place for the answer.
+        check(unsafe { virt_sys::virDomainGetControlInfo(self.raw.as_ptr(), &mut info, 0) })?;
+        Ok(ControlInfo { state: info.state, state_time: info.stateTime })
     }
 
     /// The XML, without security information.

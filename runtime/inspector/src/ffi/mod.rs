@@ -26,7 +26,7 @@ use std::sync::Once;
 use std::time::Duration;
 
 pub(crate) use connection::Connection;
-pub(crate) use domain::{Domain, Info};
+pub(crate) use domain::{ControlInfo, Domain, Info};
 pub(crate) use error::Error;
 pub(crate) use events::{Changed, Changes};
 

@@ -9,7 +9,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
+
+use crate::clock;
+use crate::health::SetAside;
 
 /// The most calls for single instances at a time. Two threads read a host in little more than half of the time of one, more
 /// gained nothing on two cores; a third keeps two at work where one has met an instance that hangs.
@@ -19,26 +22,85 @@ pub(super) const MOST_PLACES: usize = 3;
 /// is nova's.
 pub(super) const MOST_STUCK: usize = 8;
 
+/// As many of them as a log line names; it counts the others. A stuck storage can stop every instance of a host.
+const MOST_NAMED: usize = 3;
+
+/// Whom a call is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Who {
+    pub(super) uuid: Arc<str>,
+    /// libvirt's name of the domain.
+    pub(super) name: Arc<str>,
+}
+
 /// The instances that are set aside.
 #[derive(Debug, Default)]
 pub(super) struct Asides {
-    /// Since when.
-    by_uuid: Mutex<BTreeMap<Arc<str>, Instant>>,
+    by_uuid: Mutex<BTreeMap<Arc<str>, Aside>>,
+}
+
+#[derive(Debug)]
+struct Aside {
+    name: Arc<str>,
+    /// When the call was made: by the clock that durations come from, and by the one that people read.
+    since: Instant,
+    since_wall: SystemTime,
+}
+
+impl Aside {
+    fn told(&self, uuid: &str) -> SetAside {
+        SetAside {
+            uuid: uuid.to_owned(),
+            name: self.name.as_ref().to_owned(),
+            since: self.since_wall,
+            lasting: self.since.elapsed(),
+        }
+    }
 }
 
 impl Asides {
     /// Sets an instance aside whose calls began at `since`.
-    pub(super) fn put(&self, uuid: Arc<str>, since: Instant) {
-        tracing::warn!(%uuid, "an instance does not answer in time; set aside until it does");
-        self.lock().insert(uuid, since);
+    pub(super) fn put(&self, who: &Who, since: Instant) {
+        let now = SystemTime::now();
+        let since_wall = now.checked_sub(since.elapsed()).unwrap_or(now);
+        let Who { uuid, name } = who;
+        tracing::warn!(
+            name = name.as_ref(),
+            uuid = uuid.as_ref(),
+            since = clock::utc(since_wall),
+            "an instance does not answer in time; set aside until it does"
+        );
+        self.lock().insert(Arc::clone(uuid), Aside { name: Arc::clone(name), since, since_wall });
     }
 
     /// The instance's call returned.
     pub(super) fn returned(&self, uuid: &str) {
-        if let Some(since) = self.lock().remove(uuid) {
-            let ms = since.elapsed().as_millis();
-            tracing::info!(%uuid, ms, "an instance that was set aside answers again");
+        let aside = self.lock().remove(uuid);
+        if let Some(aside) = aside {
+            tracing::info!(
+                name = aside.name.as_ref(),
+                uuid,
+                since = clock::utc(aside.since_wall),
+                ms = aside.since.elapsed().as_millis(),
+                "an instance that was set aside answers again"
+            );
         }
+    }
+
+    /// Says again of whom there still is no answer, the first few by name.
+    pub(super) fn remind(&self) {
+        let all = self.list();
+        if all.is_empty() {
+            return;
+        }
+        let named: Vec<String> = all.iter().take(MOST_NAMED).map(ToString::to_string).collect();
+        let more = all.len().saturating_sub(MOST_NAMED);
+        tracing::warn!(
+            count = all.len(),
+            "instances do not answer: {}{}",
+            named.join(", "),
+            if more > 0 { format!(", and {more} more") } else { String::new() }
+        );
     }
 
     pub(super) fn has(&self, uuid: &str) -> bool {
@@ -55,12 +117,14 @@ impl Asides {
         MOST_PLACES.min(MOST_STUCK.saturating_sub(self.stuck()))
     }
 
-    /// The UUIDs and since when.
-    pub(super) fn list(&self) -> Vec<(Arc<str>, Instant)> {
-        self.lock().iter().map(|(uuid, since)| (Arc::clone(uuid), *since)).collect()
+    /// Those that have not answered for the longest time come first.
+    pub(super) fn list(&self) -> Vec<SetAside> {
+        let mut all: Vec<SetAside> = self.lock().iter().map(|(uuid, aside)| aside.told(uuid)).collect();
+        all.sort_by_key(|aside| std::cmp::Reverse(aside.lasting));
+        all
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Instant>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Aside>> {
         self.by_uuid.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -73,19 +137,35 @@ mod tests {
     fn stuck_calls_leave_fewer_places_and_then_none() {
         let asides = Asides::default();
         let now = Instant::now();
+        let put = |uuid: &str| asides.put(&Who { uuid: uuid.into(), name: "vm".into() }, now);
         assert_eq!(asides.places(), MOST_PLACES);
         for uuid in ["a", "b", "c", "d", "e"] {
-            asides.put(uuid.into(), now);
+            put(uuid);
         }
         assert_eq!((asides.stuck(), asides.places()), (5, 3));
-        asides.put("f".into(), now);
+        put("f");
         assert_eq!(asides.places(), 2);
-        asides.put("g".into(), now);
-        asides.put("h".into(), now);
+        put("g");
+        put("h");
         assert_eq!((asides.stuck(), asides.places()), (MOST_STUCK, 0));
         asides.returned("c");
         asides.returned("never set aside");
         assert_eq!((asides.stuck(), asides.places()), (7, 1));
         assert!(asides.has("a") && !asides.has("c"));
+    }
+
+    #[test]
+    fn those_that_hang_longest_are_told_of_first() {
+        let asides = Asides::default();
+        let now = Instant::now();
+        for (uuid, name, seconds) in [("a", "new", 1), ("b", "old", 60), ("c", "middle", 9)] {
+            let since = now.checked_sub(std::time::Duration::from_secs(seconds)).unwrap();
+            asides.put(&Who { uuid: uuid.into(), name: name.into() }, since);
+        }
+        let all = asides.list();
+        let names: Vec<&str> = all.iter().map(|aside| aside.name.as_str()).collect();
+        assert_eq!(names, ["old", "middle", "new"]);
+        let age = SystemTime::now().duration_since(all[0].since).unwrap();
+        assert!((60..600).contains(&age.as_secs()) && all[0].lasting.as_secs() >= 60, "{all:?}");
     }
 }

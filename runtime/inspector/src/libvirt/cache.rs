@@ -26,8 +26,8 @@ pub(super) struct Cache {
 struct Entry {
     run: Option<u32>,
     due: Instant,
-    /// None: the XML was refused, and is not parsed again before it may have changed.
-    identity: Option<Arc<Identity>>,
+    /// Or why the XML was refused: it is not parsed again before it may have changed.
+    identity: Result<Arc<Identity>, String>,
 }
 
 impl Cache {
@@ -62,9 +62,9 @@ impl Cache {
         now: Instant,
     ) {
         let due = now + self.period(uuid, settings.xml_refresh);
-        let old = self.entries.remove(uuid).and_then(|entry| entry.identity);
+        let old = self.entries.remove(uuid).and_then(|entry| entry.identity.ok());
         let identity = match old {
-            Some(old) if old.xml == xml && old.name == name => Some(old),
+            Some(old) if old.xml == xml && old.name == name => Ok(old),
             _ => parsed(settings, uuid, name, xml).map(Arc::new),
         };
         self.entries.insert(Arc::clone(uuid), Entry { run, due, identity });
@@ -72,7 +72,15 @@ impl Cache {
 
     /// The instance's identity, where its XML could be read.
     pub(super) fn get(&self, uuid: &str) -> Option<&Arc<Identity>> {
-        self.entries.get(uuid)?.identity.as_ref()
+        self.entries.get(uuid)?.identity.as_ref().ok()
+    }
+
+    /// Why there is no identity, in words.
+    pub(super) fn why_not(&self, uuid: &str) -> String {
+        match self.entries.get(uuid).map(|entry| &entry.identity) {
+            Some(Err(why)) => why.clone(),
+            Some(Ok(_)) | None => "its XML could not be read".to_owned(),
+        }
     }
 
     /// Forgets the instances that are gone.
@@ -89,21 +97,18 @@ impl Cache {
     }
 }
 
-fn parsed(settings: &Settings, uuid: &str, name: &str, xml: String) -> Option<Identity> {
+fn parsed(settings: &Settings, uuid: &str, name: &str, xml: String) -> Result<Identity, String> {
     let known = Known {
         uuid,
         name,
         default_project: settings.default_project.as_deref(),
         default_user: settings.default_user.as_deref(),
     };
-    match domain_xml::identity(xml, known) {
-        Ok(identity) => Some(identity),
-        Err(error) => {
-            let cause = cause(&error);
-            tracing::warn!(uuid, %error, cause, "an instance is left out: its XML is refused");
-            None
-        }
-    }
+    domain_xml::identity(xml, known).map_err(|error| {
+        let cause = cause(&error);
+        tracing::warn!(uuid, name, %error, cause, "an instance is left out: its XML is refused");
+        error.to_string()
+    })
 }
 
 fn cause(error: &XmlError) -> String {
@@ -163,6 +168,7 @@ mod tests {
         let now = Instant::now();
         learn(&mut cache, None, "<domain/>".to_owned(), now);
         assert!(cache.get(UUID).is_none());
+        assert!(cache.why_not(UUID).contains("UUID"), "{}", cache.why_not(UUID));
         assert!(!cache.is_due(UUID, None, now), "not parsed again in every cycle");
         cache.keep_only(|_| false);
         assert!(cache.is_due(UUID, None, now));

@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
-use super::aside::Asides;
+use super::aside::{Asides, Who};
 
 /// How long the overseer rests at least, so that it does not spin while the last threads leave.
 const SHORTEST_WAIT: Duration = Duration::from_millis(1);
 
 /// What is to be done for an instance.
-pub(super) type Task<T> = (Arc<str>, T);
+pub(super) type Task<T> = (Who, T);
 
 /// The calls for one instance: with the place's tool, for the UUID and what else is known of the instance.
 pub(super) type Perform<W, T, R> = Box<dyn Fn(&mut W, &str, T) -> R + Send + Sync>;
@@ -55,7 +55,7 @@ pub(super) struct Outcome<W, T, R> {
 
 enum Place {
     Free,
-    At { uuid: Arc<str>, since: Instant },
+    At { who: Who, since: Instant },
     GivenUp,
 }
 
@@ -108,14 +108,14 @@ where
 impl<W, T, R> Room<W, T, R> {
     /// What a thread does.
     fn serve(&self, place: usize, mut tool: W, sender: &Sender<Message<W, R>>) {
-        while let Some((uuid, task)) = self.take(place) {
+        while let Some((who, task)) = self.take(place) {
             let result =
-                catch_unwind(AssertUnwindSafe(|| (self.orders.perform)(&mut tool, &uuid, task))).ok();
+                catch_unwind(AssertUnwindSafe(|| (self.orders.perform)(&mut tool, &who.uuid, task))).ok();
             if !self.keep(place) {
-                self.asides.returned(&uuid);
+                self.asides.returned(&who.uuid);
                 return;
             }
-            if sender.send(Message::Done(uuid, result)).is_err() {
+            if sender.send(Message::Done(who.uuid, result)).is_err() {
                 return;
             }
         }
@@ -128,7 +128,7 @@ impl<W, T, R> Room<W, T, R> {
         let mut board = self.lock();
         let task = board.queue.pop_front()?;
         if let Some(mark) = board.places.get_mut(place) {
-            *mark = Place::At { uuid: Arc::clone(&task.0), since: Instant::now() };
+            *mark = Place::At { who: task.0.clone(), since: Instant::now() };
         }
         Some(task)
     }
@@ -202,10 +202,10 @@ impl<W, T, R> Room<W, T, R> {
         }
         let mut late = Vec::new();
         for place in &mut board.places {
-            let Place::At { uuid, since } = place else { continue };
+            let Place::At { who, since } = place else { continue };
             if over || now >= *since + self.orders.call {
-                self.asides.put(Arc::clone(uuid), *since);
-                late.push(Arc::clone(uuid));
+                self.asides.put(who, *since);
+                late.push(Arc::clone(&who.uuid));
                 *place = Place::GivenUp;
             }
         }

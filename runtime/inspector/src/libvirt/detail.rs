@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::aside::Who;
 use super::crew::{Orders, Outcome, Perform, Task, work};
 use super::link::{Bulk, Link, Station};
 use super::readings::Readings;
@@ -49,7 +50,8 @@ impl Reader {
             } else {
                 let (domain, identity) = (Arc::clone(&swept.domain), Arc::clone(identity));
                 let job = Job { domain, identity, active: swept.is_active() };
-                queue.push_back((Arc::clone(uuid), job));
+                let who = Who { uuid: Arc::clone(uuid), name: Arc::clone(&swept.name) };
+                queue.push_back((who, job));
             }
         }
         while !queue.is_empty() && Instant::now() < end {
@@ -61,13 +63,13 @@ impl Reader {
             queue = note(outcome, cycle, &mut all, groups)?;
         }
         let stuck = self.asides.stuck();
-        for (uuid, _) in queue {
+        for (who, _) in queue {
             let why = if Instant::now() < end {
                 format!("not read: {stuck} instances do not answer, and no more may be asked")
             } else {
                 "not read before the snapshot's deadline".to_owned()
             };
-            fail(&mut all, groups, &uuid, why);
+            fail(&mut all, groups, &who.uuid, why);
         }
         self.fall_back(cycle, link, swept, &mut all, groups, end)?;
         Ok(all)

@@ -16,7 +16,7 @@
 //! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
-//! | an XML is refused | the instance is left out: what is not known to be somebody's is not reported |
+//! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
 //! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
 //! | it hangs when all else is read | the snapshot has what was read; the connection is replaced |
@@ -25,6 +25,7 @@
 //! waits), the snapshot's deadline on all of it.
 
 mod aside;
+mod bare;
 pub(crate) mod bulk;
 mod cache;
 mod calls;
@@ -32,12 +33,13 @@ mod crew;
 mod detail;
 mod link;
 mod percall;
+mod probe;
 mod readings;
 mod retry;
 mod sweep;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,10 +47,11 @@ use crate::clock;
 use crate::error::InspectError;
 use crate::ffi::Changed;
 use crate::fields::{self, Fields};
-use crate::health::{Health, SetAside};
+use crate::health::Health;
 use crate::settings::Settings;
-use crate::snapshot::{Group, Groups, Instance, Missing, Snapshot};
+use crate::snapshot::{Group, Groups, Instance, LeftOut, Missing, Snapshot};
 use aside::Asides;
+pub use bare::Bare;
 use cache::Cache;
 use calls::dispose;
 use detail::All;
@@ -66,8 +69,10 @@ pub(crate) struct Reader {
     settings: Settings,
     seats: Arc<Seats>,
     asides: Arc<Asides>,
-    /// Instances of the last snapshot whose XML was refused.
+    /// Instances that the last snapshot left out.
     left_out: AtomicUsize,
+    /// Domain XMLs that were asked for.
+    xml_calls: AtomicU64,
     /// What one snapshot leaves to the next; held while one is taken.
     cycle: Mutex<Cycle>,
 }
@@ -101,43 +106,45 @@ impl Reader {
             seats: Arc::default(),
             asides: Arc::default(),
             left_out: AtomicUsize::new(0),
+            xml_calls: AtomicU64::new(0),
             cycle: Mutex::new(cycle),
         }
     }
 
     pub(crate) fn snapshot(&self, groups: &Groups) -> Result<Snapshot, InspectError> {
         let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
+        self.snapshot_in(&mut cycle, groups)
+    }
+
+    fn snapshot_in(&self, cycle: &mut Cycle, groups: &Groups) -> Result<Snapshot, InspectError> {
         let end = Instant::now() + self.settings.deadlines.snapshot;
-        let mut link = self.connect(&mut cycle, end)?;
-        let mut result = self.take(&mut cycle, &link, groups, end);
+        let mut link = self.connect(cycle, end)?;
+        let mut result = self.take(cycle, &link, groups, end);
         if let Err(error) = &result
             && error.is_disconnect()
         {
             tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
-            disconnect(&mut cycle, link);
-            link = self.connect(&mut cycle, end)?;
-            result = self.take(&mut cycle, &link, groups, end);
+            disconnect(cycle, link);
+            link = self.connect(cycle, end)?;
+            result = self.take(cycle, &link, groups, end);
         }
         if let Err(error) = &result {
             tracing::debug!(%error, "no snapshot");
         }
         // Whatever it was, the next snapshot begins on a connection that is known to be whole.
         if result.is_err() || cycle.suspect {
-            disconnect(&mut cycle, link);
+            disconnect(cycle, link);
         }
+        self.asides.remind();
         result
     }
 
     pub(crate) fn health(&self) -> Health {
-        let now = Instant::now();
-        let aside = |(uuid, since): (Arc<str>, Instant)| SetAside {
-            uuid: uuid.as_ref().to_owned(),
-            since: now.saturating_duration_since(since),
-        };
         Health {
             connections: self.seats.taken(),
-            set_aside: self.asides.list().into_iter().map(aside).collect(),
+            set_aside: self.asides.list(),
             left_out: self.left_out.load(Ordering::Relaxed),
+            xml_calls: self.xml_calls.load(Ordering::Relaxed),
         }
     }
 
@@ -188,10 +195,15 @@ impl Reader {
         self.identify(cycle, link, &swept, end)?;
         let mut readings = self.details(cycle, link, &swept, groups, end)?;
         let mut instances = Vec::with_capacity(swept.len());
-        let mut left_out = 0;
+        let mut left_out = Vec::new();
         for (uuid, swept) in &swept {
             let Some(identity) = cycle.cache.get(uuid) else {
-                left_out += 1;
+                left_out.push(LeftOut {
+                    uuid: uuid.as_ref().to_owned(),
+                    name: swept.name.as_ref().to_owned(),
+                    power: swept.power,
+                    why: cycle.cache.why_not(uuid),
+                });
                 continue;
             };
             let readings =
@@ -208,13 +220,14 @@ impl Reader {
                 raw: readings.raw,
             }));
         }
-        self.left_out.store(left_out, Ordering::Relaxed);
+        self.left_out.store(left_out.len(), Ordering::Relaxed);
         Ok(Snapshot {
             host,
             connection: self.settings.uri.clone(),
             taken_at,
             groups: groups.clone(),
             instances,
+            left_out,
         })
     }
 
@@ -234,6 +247,7 @@ impl Reader {
         if due.is_empty() {
             return Ok(());
         }
+        self.xml_calls.fetch_add(u64::try_from(due.len()).unwrap_or(u64::MAX), Ordering::Relaxed);
         for (uuid, xml) in sweep::xml(link, due, self.deadline(end))? {
             let Some(swept) = swept.get(&uuid) else { continue };
             cycle.cache.learn(&self.settings, &uuid, &swept.name, swept.run, xml, now);

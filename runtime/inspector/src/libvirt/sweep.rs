@@ -20,7 +20,7 @@ type Each<T> = Vec<(Arc<str>, T)>;
 #[derive(Debug)]
 pub(super) struct Swept {
     pub(super) domain: Arc<Domain>,
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     /// libvirt's number of this run; None while the domain does not run.
     pub(super) run: Option<u32>,
     pub(super) power: Power,
@@ -82,7 +82,7 @@ fn swept(domain: Domain, state: u32, fields: Vec<(String, Field)>) -> Result<(Ar
     let (name, run) = (domain.name()?, domain.id());
     Ok((
         uuid.into(),
-        Swept { domain: Arc::new(domain), name, run, power: Power::from_libvirt(state), fields },
+        Swept { domain: Arc::new(domain), name: name.into(), run, power: Power::from_libvirt(state), fields },
     ))
 }
 
@@ -111,6 +111,21 @@ pub(super) fn memory(
     deadline: Duration,
 ) -> Result<Each<Reading<Memory>>, InspectError> {
     per_domain("read the domains' information", link, domains, deadline, bulk::memory_at_least)
+}
+
+/// libvirtd's view of its way into each domain.
+pub(super) fn controls(
+    link: &Arc<Link>,
+    deadline: Duration,
+) -> Result<Each<Reading<ffi::ControlInfo>>, InspectError> {
+    const CALL: &str = "read the domains' control information";
+    let held = Arc::clone(link);
+    let all = within(deadline, CALL, move || {
+        let domains = held.line.connection.domains()?;
+        let control = |domain: Domain| Ok((domain.uuid()?.into(), reading(domain.control())?));
+        domains.into_iter().map(control).collect::<Result<_, ffi::Error>>()
+    })?;
+    all.map_err(|error| InspectError::call(CALL, error))
 }
 
 fn per_domain<T: Send + 'static>(

@@ -33,6 +33,7 @@ fn snapshot(uuids: &[&str]) -> Snapshot {
         taken_at: 5,
         groups: Groups::from([Group::Memory, Group::Disks, Group::Vnics, Group::Perf, Group::RawStats]),
         instances: uuids.iter().map(|uuid| Arc::new(instance(uuid))).collect(),
+        left_out: Vec::new(),
     }
 }
 

@@ -3,65 +3,91 @@
 use std::io::Write as _;
 
 use agent::Plan;
+use agent::plan::PlannedSource;
 use serde_json::{Value, json};
 
 use super::plan;
+use super::probe::Findings;
 use super::table::Table;
 use crate::cli::{CheckArguments, Report};
 use crate::exit::BadFile;
 
 pub fn check(arguments: &CheckArguments) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    match (plan(&arguments.pipeline), arguments.output) {
-        (Ok(loaded), Report::Json) => {
-            let report =
-                json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(&loaded.value) });
-            writeln!(out, "{report:#}")?;
-            Ok(())
-        }
-        (Ok(loaded), Report::Text) => {
-            for warning in &loaded.warnings {
-                writeln!(out, "{warning}")?;
-            }
-            show(&loaded.value, &mut out)?;
-            Ok(())
-        }
+    let loaded = match (plan(&arguments.pipeline), arguments.output) {
+        (Ok(loaded), _) => loaded,
         (Err(faults), Report::Json) => {
             writeln!(out, "{:#}", json!({ "ok": false, "faults": faults.to_json() }))?;
-            Err(BadFile.into())
+            return Err(BadFile.into());
         }
         (Err(faults), Report::Text) => {
             writeln!(out, "{faults}")?;
-            Err(BadFile.into())
+            return Err(BadFile.into());
         }
+    };
+    let plan = &loaded.value;
+    if arguments.output == Report::Text {
+        for warning in &loaded.warnings {
+            writeln!(out, "{warning}")?;
+        }
+        show(plan, &mut out)?;
     }
+    let found = if arguments.probe { Some(Findings::of(plan)?) } else { None };
+    match (arguments.output, &found) {
+        (Report::Json, found) => {
+            let mut report =
+                json!({ "ok": true, "faults": loaded.warnings.to_json(), "plan": describe(plan) });
+            if let Some(found) = found {
+                report["probe"] = found.to_json();
+            }
+            writeln!(out, "{report:#}")?;
+        }
+        (Report::Text, Some(found)) => write!(out, "\n{found}")?,
+        (Report::Text, None) => {}
+    }
+    found.map_or(Ok(()), |found| found.verdict())
 }
 
 fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     let pipeline = &plan.pipeline;
-    writeln!(out, "host {}, samples of source {}", pipeline.host, pipeline.sample_source)?;
-    writeln!(out, "reads {}\n", inspector(plan))?;
-    let mut guests = Table::new(["guest", "meter", "kind", "unit", "reads", "isolation"]);
-    for (planned, described) in plan.guests.iter().zip(&pipeline.guests) {
-        for meter in planned.guest.meters() {
-            guests.row([
-                planned.guest.name().to_owned(),
+    writeln!(out, "samples of source {}\n", pipeline.sample_source)?;
+    let mut hypervisors = Table::new(["hypervisor", "host", "reads"]);
+    for hypervisor in &pipeline.hypervisors {
+        hypervisors.row([hypervisor.name.clone(), hypervisor.host.clone(), reads(hypervisor)]);
+    }
+    writeln!(out, "{hypervisors}")?;
+    let mut guests = Table::new(["guest", "reads", "isolation"]);
+    let mut meters = Table::new(["meter", "kind", "unit", "guest", "polled by"]);
+    for (position, (planned, described)) in plan.guests.iter().zip(&pipeline.guests).enumerate() {
+        guests.row([
+            planned.guest.name().to_owned(),
+            names(planned.guest.capabilities()),
+            format!("{:?}", described.isolation).to_lowercase(),
+        ]);
+        for (at, meter) in planned.guest.meters().iter().enumerate() {
+            let polls = |source: &&PlannedSource| {
+                source.selections.iter().any(|chosen| chosen.guest == position && chosen.meters[at])
+            };
+            let sources = each_source(plan).filter(polls);
+            let sources: Vec<_> =
+                sources.map(|source| pipeline.sources[source.index].name.as_str()).collect();
+            meters.row([
                 meter.name.clone(),
                 meter.kind.to_string(),
                 meter.unit.clone(),
-                names(planned.guest.capabilities()),
-                format!("{:?}", described.isolation).to_lowercase(),
+                planned.guest.name().to_owned(),
+                if sources.is_empty() { "nobody".to_owned() } else { sources.join(" ") },
             ]);
         }
     }
-    writeln!(out, "{guests}")?;
+    writeln!(out, "{guests}\n{meters}")?;
     let mut sources = Table::new(["source", "every", "meters", "sinks"]);
-    for planned in &plan.sources {
+    for planned in each_source(plan) {
         let source = &pipeline.sources[planned.index];
         sources.row([
             source.name.value.clone(),
             format!("{:?}", source.interval),
-            polled(plan, planned).join(" "),
+            polled(plan, planned).len().to_string(),
             source
                 .sinks
                 .iter()
@@ -96,7 +122,7 @@ fn describe(plan: &Plan) -> Value {
             "meters": meters.collect::<Vec<_>>(),
         })
     });
-    let sources = plan.sources.iter().map(|planned| {
+    let sources = each_source(plan).map(|planned| {
         let source = &pipeline.sources[planned.index];
         json!({
             "name": source.name.value,
@@ -110,24 +136,30 @@ fn describe(plan: &Plan) -> Value {
         json!({ "name": sink.name.value, "publishers": publishers.collect::<Vec<_>>() })
     });
     json!({
-        "host": pipeline.host,
         "sample_source": pipeline.sample_source,
-        "inspector": inspector(plan),
+        "hypervisors": pipeline.hypervisors.iter().map(|hypervisor| {
+            json!({ "name": hypervisor.name, "host": hypervisor.host, "reads": reads(hypervisor) })
+        }).collect::<Vec<_>>(),
         "guests": guests.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "sinks": sinks.collect::<Vec<_>>(),
     })
 }
 
-fn inspector(plan: &Plan) -> String {
-    match &plan.pipeline.inspector {
+fn reads(hypervisor: &config::Hypervisor) -> String {
+    match &hypervisor.inspector {
         config::Inspector::Libvirt(settings) => format!("libvirt at {}", settings.uri),
         config::Inspector::Replay { snapshot } => format!("the recording {}", snapshot.display()),
     }
 }
 
+/// The sources of the file. The plan has each once for every hypervisor, with the same meters.
+fn each_source(plan: &Plan) -> impl Iterator<Item = &PlannedSource> {
+    plan.sources.iter().filter(|planned| planned.hypervisor == 0)
+}
+
 /// The meters that a source polls.
-fn polled(plan: &Plan, source: &agent::plan::PlannedSource) -> Vec<String> {
+fn polled(plan: &Plan, source: &PlannedSource) -> Vec<String> {
     let mut meters = Vec::new();
     for selection in &source.selections {
         for (meter, chosen) in plan.guests[selection.guest].meters.iter().zip(&selection.meters) {

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod collect;
+mod probe;
 pub mod run;
 pub mod sample;
 pub mod snapshot;

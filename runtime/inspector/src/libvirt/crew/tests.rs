@@ -6,8 +6,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// Long beside what a loaded machine takes for a task that does nothing.
 const CALL: Duration = Duration::from_secs(1);
 
+fn who(uuid: &str) -> Who {
+    Who { uuid: uuid.into(), name: format!("vm {uuid}").into() }
+}
+
 fn tasks<S: AsRef<str>>(uuids: &[S]) -> VecDeque<Task<u32>> {
-    uuids.iter().zip(0..).map(|(uuid, number)| (Arc::from(uuid.as_ref()), number)).collect()
+    uuids.iter().zip(0..).map(|(uuid, number)| (who(uuid.as_ref()), number)).collect()
 }
 
 fn numbered(count: usize) -> VecDeque<Task<u32>> {
@@ -83,7 +87,7 @@ fn when_every_place_hangs_the_rest_is_left_for_another_connection() {
     let asides = Arc::new(Asides::default());
     let outcome = work(tasks(&["hung1", "hung2", "c", "d"]), tools(2), orders(hang), &asides);
     assert_eq!(outcome.late.len(), 2);
-    let left: Vec<&str> = outcome.left.iter().map(|(uuid, _)| uuid.as_ref()).collect();
+    let left: Vec<&str> = outcome.left.iter().map(|(who, _)| who.uuid.as_ref()).collect();
     assert_eq!(left, ["c", "d"]);
     gate.wait();
     until(|| asides.stuck() == 0);
@@ -137,7 +141,7 @@ fn no_more_calls_are_under_way_than_there_are_places() {
 fn results_of_a_place_that_is_given_up_later_are_kept() {
     let asides = Arc::new(Asides::default());
     let now = Instant::now();
-    let places = vec![Place::At { uuid: Arc::from("b"), since: now }];
+    let places = vec![Place::At { who: who("b"), since: now }];
     let room = Room {
         orders: Orders { end: now, ..orders(|_, number| number) },
         asides: Arc::clone(&asides),

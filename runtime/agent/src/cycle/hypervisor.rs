@@ -1,0 +1,119 @@
+//! A hypervisor that is polled, and what is remembered of its instances between cycles.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use config::{Names, Pipeline};
+use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
+use sample::Metadata;
+
+use crate::plan::PlannedSource;
+use crate::resource_metadata::resource_metadata;
+
+pub(super) struct Hypervisor {
+    /// Its name in its samples.
+    host: String,
+    pub(super) inspector: Inspector,
+    described: Mutex<HashMap<String, Described>>,
+    /// Instances that a guest wants never to poll again, by the guest's position.
+    banned: Mutex<HashSet<(usize, String)>>,
+}
+
+/// What the samples of an instance share, as long as its identity and state are the same.
+struct Described {
+    identity: Arc<Identity>,
+    power: Power,
+    owner: Owner,
+    metadata: Arc<Metadata>,
+}
+
+/// Project, user and id of an instance, shared by its samples.
+#[derive(Clone)]
+pub(in crate::cycle) struct Owner {
+    pub(in crate::cycle) id: Arc<str>,
+    pub(in crate::cycle) project_id: Option<Arc<str>>,
+    pub(in crate::cycle) user_id: Option<Arc<str>>,
+    pub(in crate::cycle) project_name: Option<Arc<str>>,
+    pub(in crate::cycle) user_name: Option<Arc<str>>,
+}
+
+impl Hypervisor {
+    /// Nothing is connected to before the first snapshot.
+    pub(super) fn new(described: &config::Hypervisor) -> Result<Self, InspectError> {
+        let inspector = match &described.inspector {
+            config::Inspector::Libvirt(settings) => Inspector::libvirt(settings.clone()),
+            config::Inspector::Replay { snapshot } => Inspector::replay(&snapshot.value)?,
+        };
+        Ok(Self {
+            host: described.host.clone(),
+            inspector,
+            described: Mutex::default(),
+            banned: Mutex::default(),
+        })
+    }
+
+    /// Drops what is remembered of instances that left the hypervisor.
+    pub(super) fn forget_gone(&self, source: &PlannedSource, snapshot: &Snapshot) {
+        let read = snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str());
+        // Those that could not be read this time are not gone.
+        let present: HashSet<&str> =
+            read.chain(snapshot.left_out.iter().map(|left_out| left_out.uuid.as_str())).collect();
+        lock(&self.described).retain(|uuid, _| present.contains(uuid.as_str()));
+        lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
+        for selection in &source.selections {
+            selection.state.retain(&present);
+        }
+    }
+
+    /// The instance's metadata and owner, made anew only where they changed.
+    pub(super) fn describe(&self, instance: &Instance, pipeline: &Pipeline) -> (Owner, Arc<Metadata>) {
+        let identity = &instance.identity;
+        let mut cache = lock(&self.described);
+        if let Some(known) = cache.get(&identity.uuid)
+            && Arc::ptr_eq(&known.identity, identity)
+            && known.power == instance.power
+        {
+            return (known.owner.clone(), Arc::clone(&known.metadata));
+        }
+        let fields = resource_metadata(identity, instance.power, &self.host);
+        let metadata = Arc::new(Metadata::new(fields));
+        let owner = Owner::of(identity, pipeline.polling.names);
+        let described = Described {
+            identity: Arc::clone(identity),
+            power: instance.power,
+            owner: owner.clone(),
+            metadata: Arc::clone(&metadata),
+        };
+        cache.insert(identity.uuid.clone(), described);
+        (owner, metadata)
+    }
+
+    /// Never polls this instance with this guest again.
+    pub(super) fn ban(&self, guest: usize, uuid: &str) {
+        lock(&self.banned).insert((guest, uuid.to_owned()));
+    }
+
+    pub(super) fn is_banned(&self, guest: usize, uuid: &str) -> bool {
+        let banned = lock(&self.banned);
+        !banned.is_empty() && banned.contains(&(guest, uuid.to_owned()))
+    }
+}
+
+impl Owner {
+    fn of(identity: &Identity, names: Names) -> Self {
+        let shared = |text: &Option<String>| text.as_deref().map(Into::into);
+        let nova = identity.nova.as_ref().filter(|_| names == Names::Both);
+        Self {
+            id: identity.uuid.as_str().into(),
+            project_id: shared(&identity.project_id),
+            user_id: shared(&identity.user_id),
+            project_name: nova.and_then(|nova| shared(&nova.project_name)),
+            user_name: nova.and_then(|nova| shared(&nova.user_name)),
+        }
+    }
+}
+
+// What the locks guard is a cache or a set: whole after every operation, also where a thread panicked.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

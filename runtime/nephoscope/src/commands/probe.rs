@@ -1,0 +1,168 @@
+//! `nephoscope check --probe`: what answers, and what does not since when.
+
+use std::fmt;
+
+use agent::probe::{self, Reached};
+use agent::{Plan, chain};
+use inspector::{InspectError, Power, Probe, Probed};
+use serde_json::{Value, json};
+
+use super::runtime;
+use super::table::Table;
+use crate::exit::Incomplete;
+
+/// Instances that are shown for each hypervisor: a host that does not answer at all has the same fault for all of them.
+const SHOWN: usize = 20;
+
+/// What a probe found.
+pub struct Findings<'a> {
+    hypervisors: Vec<(&'a str, Result<Probe, InspectError>)>,
+    targets: Vec<Reached>,
+}
+
+impl<'a> Findings<'a> {
+    /// Probes everything that the plan names.
+    pub fn of(plan: &'a Plan) -> anyhow::Result<Self> {
+        let targets = runtime()?.block_on(probe::targets(plan));
+        let names = plan.pipeline.hypervisors.iter().map(|hypervisor| hypervisor.name.as_str());
+        Ok(Self { hypervisors: names.zip(probe::hypervisors(plan)).collect(), targets })
+    }
+
+    /// An error that sums up what is wrong.
+    pub fn verdict(&self) -> anyhow::Result<()> {
+        let silent = self.hypervisors.iter().filter(|(_, probe)| probe.is_err()).count();
+        let unwell = self.probes().flat_map(|(_, probe)| unwell(probe)).count();
+        let unreached = self.targets.iter().filter(|reached| reached.outcome.is_err()).count();
+        let all = [
+            (silent, "hypervisors cannot be read"),
+            (unwell, "instances do not answer as they should"),
+            (unreached, "brokers or files cannot be reached"),
+        ];
+        let wrong: Vec<_> = all
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, what)| format!("{count} {what}"))
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(Incomplete(wrong.join("; ")).into()) }
+    }
+
+    /// For programs.
+    pub fn to_json(&self) -> Value {
+        let hypervisors = self.hypervisors.iter().map(|(name, probe)| match probe {
+            Ok(probe) => json!({
+                "name": name,
+                "ok": true,
+                "hostname": probe.snapshot.host,
+                "instances": probe.instances.iter().map(instance).collect::<Vec<_>>(),
+            }),
+            Err(error) => json!({ "name": name, "ok": false, "error": chain(error) }),
+        });
+        let targets = self.targets.iter().map(|reached| {
+            json!({
+                "sink": reached.sink,
+                "target": reached.target,
+                "ok": reached.outcome.is_ok(),
+                "error": reached.outcome.as_ref().err().map(|error| chain(error)),
+            })
+        });
+        json!({
+            "hypervisors": hypervisors.collect::<Vec<_>>(),
+            "targets": targets.collect::<Vec<_>>(),
+        })
+    }
+
+    fn probes(&self) -> impl Iterator<Item = (&str, &Probe)> {
+        self.hypervisors.iter().filter_map(|(name, probe)| Some((*name, probe.as_ref().ok()?)))
+    }
+}
+
+fn unwell(probe: &Probe) -> impl Iterator<Item = &Probed> {
+    probe.instances.iter().filter(|instance| instance.is_unwell())
+}
+
+fn instance(probed: &Probed) -> Value {
+    let without = probed.without.iter().map(|(group, why)| json!({ "group": group, "why": why.to_string() }));
+    json!({
+        "uuid": probed.uuid,
+        "name": probed.name,
+        "power": probed.power,
+        "ok": !probed.is_unwell(),
+        "left_out": probed.left_out,
+        "without": without.collect::<Vec<_>>(),
+        "control": probed.control.as_ref().ok().map(|control| {
+            json!({
+                "state": control.state.label(),
+                "seconds": control.lasting.as_secs_f64(),
+                "since": control.since_utc(),
+            })
+        }),
+    })
+}
+
+/// For people: a line per hypervisor and target, and one per instance with which something is wrong.
+impl fmt::Display for Findings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut hypervisors =
+            Table::new(["hypervisor", "answers", "hostname", "instances", "running", "unwell"]);
+        for (name, probe) in &self.hypervisors {
+            let name = (*name).to_owned();
+            hypervisors.row(match probe {
+                Ok(probe) => {
+                    let running = probe.instances.iter().filter(|instance| instance.power == Power::Running);
+                    let counts = [probe.instances.len(), running.count(), unwell(probe).count()];
+                    let [instances, running, unwell] = counts.map(|count| count.to_string());
+                    [name, "yes".to_owned(), probe.snapshot.host.clone(), instances, running, unwell]
+                }
+                Err(_) => {
+                    let unknown = || "-".to_owned();
+                    [name, "no".to_owned(), unknown(), unknown(), unknown(), unknown()]
+                }
+            });
+        }
+        write!(f, "{hypervisors}")?;
+        for (name, probe) in &self.hypervisors {
+            if let Err(error) = probe {
+                writeln!(f, "{name}: {}", chain(error))?;
+            }
+        }
+        for (name, probe) in self.probes() {
+            let mut left = unwell(probe);
+            for probed in left.by_ref().take(SHOWN) {
+                writeln!(f, "{name}: {} ({}): {}", probed.name.escape_debug(), probed.uuid, fault(probed))?;
+            }
+            match left.count() {
+                0 => {}
+                more => writeln!(f, "{name}: and {more} more; --output json has them all")?,
+            }
+        }
+        if self.targets.is_empty() {
+            return Ok(());
+        }
+        let mut targets = Table::new(["sink", "target", "answers"]);
+        for Reached { sink, target, outcome } in &self.targets {
+            let answers =
+                outcome.as_ref().map_or_else(|error| format!("no: {}", chain(error)), |()| "yes".into());
+            targets.row([sink.clone(), target.clone(), answers]);
+        }
+        write!(f, "\n{targets}")
+    }
+}
+
+/// What is wrong with an instance, on one line.
+fn fault(probed: &Probed) -> String {
+    let mut parts: Vec<String> = probed.left_out.iter().map(|why| format!("left out: {why}")).collect();
+    let mut last: Option<String> = None;
+    for (group, why) in &probed.without {
+        let why = why.to_string();
+        // The same reason is said once.
+        match (&last, parts.last_mut()) {
+            (Some(known), Some(part)) if *known == why => *part = format!("{group}, {part}"),
+            _ => parts.push(format!("{group}: {why}")),
+        }
+        last = Some(why);
+    }
+    if let Ok(control) = &probed.control {
+        parts.push(format!("monitor {control}"));
+    }
+    parts.join("; ")
+}
