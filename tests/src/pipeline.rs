@@ -14,6 +14,8 @@ pub struct Pipeline {
     pub sources: String,
     /// The publishers of the sink: YAML each, on one line.
     pub publishers: Vec<String>,
+    /// Keys of `polling`, YAML between braces.
+    pub polling: String,
     /// More YAML of the top level.
     pub more: String,
 }
@@ -67,6 +69,7 @@ impl Pipeline {
             guests: vec![Guest::mem_max()],
             sources: "\n  - name: all\n    interval: 1s\n    meters: [\"*\"]".into(),
             publishers: publishers.iter().map(|publisher| (*publisher).to_owned()).collect(),
+            polling: "start_jitter: 0s".into(),
             more: String::new(),
         }
     }
@@ -101,7 +104,7 @@ impl Pipeline {
         for publisher in &self.publishers {
             let _ = writeln!(text, "      - {publisher}");
         }
-        let _ = writeln!(text, "polling: {{start_jitter: 0s}}\n{}", self.more);
+        let _ = writeln!(text, "polling: {{{}}}\n{}", self.polling, self.more);
         text
     }
 }

@@ -43,8 +43,8 @@ const METERS: [&str; 30] = [
     "vcpus",
 ];
 
-/// The setting of ours that is `[compute]report_stopped_instance_metrics` of the genuine agent's.
-const STOPPED_TOO: &str = "report_stopped_instance_metrics: \"true\"";
+/// The key of ours that is `[compute]report_stopped_instance_metrics` of the genuine agent's.
+const STOPPED_TOO: &str = ", report_stopped_instance_metrics: true";
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -164,13 +164,11 @@ fn define(libvirtd: &Libvirtd, n: usize, metadata: &str) -> Result<()> {
     libvirtd.define(&format!("edge-{n}"), &xml)
 }
 
-/// One cycle of ours over the host.
-fn ours(libvirtd: &Libvirtd, settings: &str) -> Result<Vec<Value>> {
+/// One cycle of ours over the host, with more keys of `polling`.
+fn ours(libvirtd: &Libvirtd, polling: &str) -> Result<Vec<Value>> {
     let site = Site::new()?;
     let mut pipeline = Pipeline::compute(&libvirtd.uri_ro(), &[&site.file_sink()]);
-    for guest in pipeline.guests.iter_mut().filter(|guest| guest.grants.contains("settings")) {
-        guest.settings = settings.to_owned();
-    }
+    pipeline.polling += polling;
     site.pipeline(&pipeline)?;
     site.run_once()?.expect(0)?;
     site.taken()
@@ -282,7 +280,7 @@ fn an_odd_instance_silences_the_genuine_agent_and_costs_ours_nothing() -> Result
     define(&libvirtd, 0, EDGES[0])?;
     let mut genuine = Genuine::start(&libvirtd, "")?;
     let both = BTreeSet::from([good.clone(), odd.clone()]);
-    let ours = || -> Result<Vec<Value>> { self::ours(&libvirtd, STOPPED_TOO) };
+    let ours = || -> Result<Vec<Value>> { ours(&libvirtd, STOPPED_TOO) };
 
     for metadata in SILENCING {
         define(&libvirtd, 1, metadata)?;
