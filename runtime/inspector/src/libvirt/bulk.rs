@@ -5,7 +5,7 @@
 //! that a monitor takes a round trip to libvirtd is a tenth.
 //!
 //! A call does not wait for another client's in the same monitor, which may never return: it gives a record at once that lacks what
-//! the monitor would have told. Such a short record is asked for again, for [`PAUSES`], so that a client which polls at the same
+//! the monitor would have told. Such a short record is asked for again, after [`PAUSES_MS`], so that a client which polls at the same
 //! moment (nova, another agent) costs no readings; after that it is taken as it is.
 //!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
@@ -37,16 +37,7 @@ const EVERY: u32 = 0;
 
 /// The waits before a short record is asked for again. Another client's call takes milliseconds, or hundreds of them on a host
 /// that is overloaded; half a second in all is little beside the deadline of a call, be the monitor stuck.
-const PAUSES: [Duration; 9] = {
-    let milliseconds = [1, 2, 4, 8, 16, 32, 64, 128, 256];
-    let mut pauses = [Duration::ZERO; 9];
-    let mut at = 0;
-    while at < pauses.len() {
-        pauses[at] = Duration::from_millis(milliseconds[at]);
-        at += 1;
-    }
-    pauses
-};
+const PAUSES_MS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// The groups of the call for the whole host.
 pub(super) fn host_stats(groups: &Groups) -> u32 {
@@ -141,12 +132,12 @@ fn record(
     active: bool,
 ) -> Result<Option<Vec<(String, Field)>>, ffi::Error> {
     let mut record = domain.stats(stats)?;
-    for pause in PAUSES {
+    for pause in PAUSES_MS {
         let is_short = record.as_deref().is_some_and(|fields| active && is_short(fields, stats, identity));
         if !is_short {
             break;
         }
-        std::thread::sleep(pause);
+        std::thread::sleep(Duration::from_millis(pause));
         record = domain.stats(stats)?;
     }
     Ok(record)
