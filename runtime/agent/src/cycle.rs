@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering}
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
+use config::Pipeline;
 use inspector::{Health, InspectError, Instance, Snapshot};
+use nova::TenantMetadata;
 use sample::Timestamp;
 use sandbox::Outcome;
 
@@ -33,11 +35,30 @@ const SHARE: usize = 200;
 /// run over the next tick as well.
 const CYCLE_SHARE: f64 = 0.9;
 
+/// Why there is no host to poll.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A recording cannot be replayed.
+    #[error("failed to set the inspector up")]
+    Inspector(#[from] InspectError),
+    /// The system gave no thread.
+    #[error("failed to start the thread that asks Nova")]
+    Tenants(#[from] std::io::Error),
+}
+
+/// Asks Nova for the metadata of the instances of every hypervisor, by the names that Nova knows these by.
+pub(crate) fn tenants(pipeline: &Pipeline) -> std::io::Result<Option<TenantMetadata>> {
+    let Some(settings) = &pipeline.nova else { return Ok(None) };
+    let hosts = pipeline.hypervisors.iter().map(|hypervisor| hypervisor.host.clone());
+    TenantMetadata::start(settings.clone(), hosts).map(Some)
+}
+
 /// Everything that the cycles of all sources share.
 pub struct Host {
     plan: Plan,
     /// By their positions in the pipeline.
     hypervisors: Vec<Hypervisor>,
+    tenants: Option<TenantMetadata>,
     outlets: Outlets,
     source_name: Arc<str>,
     /// Bounds the threads that run guests, those of all sources together.
@@ -46,14 +67,16 @@ pub struct Host {
 }
 
 impl Host {
-    /// The parts of a running agent. Nothing is connected to yet.
+    /// The parts of a running agent. libvirt is not connected to before the first cycle; Nova is asked from now on, where the pipeline
+    /// names it.
     ///
     /// # Errors
-    /// A recording cannot be replayed.
-    pub fn new(plan: Plan, outlets: Outlets) -> Result<Self, InspectError> {
-        let hypervisors =
-            plan.pipeline.hypervisors.iter().map(Hypervisor::new).collect::<Result<Vec<_>, _>>()?;
+    /// A recording cannot be replayed, or there is no thread to ask Nova from.
+    pub fn new(plan: Plan, outlets: Outlets) -> Result<Self, SetupError> {
+        let described = plan.pipeline.hypervisors.iter();
+        let hypervisors = described.map(Hypervisor::new).collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
+            tenants: tenants(&plan.pipeline)?,
             source_name: plan.pipeline.sample_source.as_str().into(),
             places: Places::new(plan.pipeline.polling.workers),
             plan,
@@ -61,6 +84,11 @@ impl Host {
             outlets,
             stop: AtomicBool::new(false),
         })
+    }
+
+    /// Tenants' metadata, where the pipeline names Nova.
+    pub const fn tenants(&self) -> Option<&TenantMetadata> {
+        self.tenants.as_ref()
     }
 
     /// How the hypervisor of a source fares.
@@ -88,6 +116,9 @@ impl Host {
 
     /// Where samples go, for the end.
     pub fn into_outlets(self) -> Outlets {
+        if let Some(tenants) = self.tenants {
+            tenants.stop();
+        }
         self.outlets
     }
 
@@ -253,7 +284,8 @@ impl Cycle<'_> {
                         tracing::warn!(guest, instance = uuid, "refused a sample: {refusal}");
                     }
                 }
-                let (owner, metadata) = self.hypervisor.describe(instance, &self.host.plan.pipeline);
+                let Host { plan, tenants, .. } = self.host;
+                let (owner, metadata) = self.hypervisor.describe(instance, &plan.pipeline, tenants.as_ref());
                 for sample in samples {
                     batches.add(sample, instance, &owner, &metadata, report);
                 }

@@ -14,6 +14,7 @@
 //! | [`resource_metadata`] | an instance's metadata as Ceilometer's agent writes it |
 //! | [`outlets`] | the publishers of the sinks |
 //! | [`probe`] | whether hypervisors and publishers' targets answer |
+//! | `tenants` | waiting for Nova, where there is no second poll |
 //! | [`run`](mod@run) | the whole agent, from start to an orderly end |
 #![forbid(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod probe;
 pub mod resource_metadata;
 pub mod run;
 pub mod schedule;
+mod tenants;
 
 pub use plan::{Plan, chain};
 pub use run::{End, Mode, RunError, run};

@@ -1,4 +1,5 @@
-//! What a plan finds when it is tried: hypervisors read once, publishers' targets reached. No guest runs, nothing is published.
+//! What a plan finds when it is tried: hypervisors read once, publishers' targets reached, Nova asked. No guest runs, nothing is
+//! published.
 
 use std::thread;
 
@@ -57,4 +58,16 @@ pub async fn targets(plan: &Plan) -> Vec<Reached> {
         })
     });
     futures_util::future::join_all(each).await.into_iter().flatten().collect()
+}
+
+/// Asks Nova once for the servers of every hypervisor; none where the pipeline names no Nova.
+///
+/// # Errors
+/// The system gave no thread to ask from.
+pub async fn nova(plan: &Plan) -> std::io::Result<Vec<nova::Health>> {
+    let Some(tenants) = crate::cycle::tenants(&plan.pipeline)? else { return Ok(Vec::new()) };
+    crate::tenants::listed(&tenants).await;
+    let found = tenants.health();
+    tenants.stop();
+    Ok(found)
 }

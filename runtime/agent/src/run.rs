@@ -8,10 +8,11 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::cycle::{Host, Report};
+use crate::cycle::{Host, Report, SetupError};
 use crate::outlets::Outlets;
 use crate::plan::{Plan, chain};
 use crate::schedule::Schedule;
+use crate::tenants;
 
 /// How long the publishers may take at the end to deliver what they hold.
 pub const CLOSE: Duration = Duration::from_secs(20);
@@ -41,9 +42,9 @@ pub struct End {
 /// Why the agent did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The recording cannot be replayed.
-    #[error("failed to set the inspector up")]
-    Inspector(#[source] InspectError),
+    /// What is polled cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
     /// A publisher cannot start.
     #[error("failed to start a publisher")]
     Publisher(#[source] publisher::StartError),
@@ -55,11 +56,18 @@ pub enum RunError {
 /// [`RunError`] before the first poll; afterwards everything is logged and counted.
 pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) -> Result<End, RunError> {
     let outlets = Outlets::start(&plan.pipeline).map_err(RunError::Publisher)?;
-    let host = Arc::new(Host::new(plan, outlets).map_err(RunError::Inspector)?);
+    let host = Arc::new(Host::new(plan, outlets)?);
     let pipeline = &host.plan().pipeline;
     for hypervisor in &pipeline.hypervisors {
         let (guests, sources) = (pipeline.guests.len(), pipeline.sources.len());
         tracing::info!(hypervisor = hypervisor.name, guests, sources, "polling as host {}", hypervisor.host);
+    }
+    if let (Mode::Once, Some(tenants)) = (mode, host.tenants()) {
+        // A service's first listing is there before its second poll; here there is none.
+        tokio::select! {
+            () = tenants::listed(tenants) => {}
+            () = stopping(&mut shutdown) => {}
+        }
     }
     let mut sources = JoinSet::new();
     for position in 0..host.plan().sources.len() {

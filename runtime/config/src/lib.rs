@@ -10,7 +10,7 @@
 //! setting keeps.
 //!
 //! Files are hostile until read: size, number of nodes (aliases included), depth and every value are bounded. Secrets
-//! (`telemetry_secret`, brokers' URLs) stand in the file, in a file of their own or in the environment, and show neither in
+//! (`telemetry_secret`, brokers' URLs, Nova's login) stand in the file, in a file of their own or in the environment, and show neither in
 //! faults nor in `Debug`.
 //!
 //! | module | what it holds |

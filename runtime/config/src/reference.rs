@@ -25,6 +25,7 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
         &broker::TLS_SECTION,
         &POLLING,
         &COMMON,
+        &NOVA,
         &SECRET,
     ]
 }

@@ -10,6 +10,8 @@ use config::section::Section;
 use config::{
     Grant, Inspector, Isolation, Loaded, Names, Pipeline, Stopped, load_collector, load_pipeline, reference,
 };
+use nova::settings::Credential;
+use nova::{Domain, Project, Scope, User};
 use publisher::Target;
 use sample::signature::{Secret, verify};
 use serde_json::{Map, Value, json};
@@ -113,6 +115,22 @@ fn every_key_reaches_its_setting() {
     };
     assert_eq!(pipeline.polling, polling);
 
+    let nova = pipeline.nova.as_ref().unwrap();
+    let nova::Login::Password { user, password, scope } = &nova.login else { panic!("a password") };
+    assert_eq!(nova.auth_url.to_string(), "https://keystone:5000/v3");
+    assert_eq!(*user, User::Name("ceilometer".into(), Domain::Name("Default".into())));
+    assert_eq!(*password, nova::Secret::new("hunter2 of a file"));
+    assert_eq!(*scope, Scope::Project(Project::Name("service".into(), Domain::Id("default".into()))));
+    assert_eq!((nova.region_name.as_deref(), nova.interface), (Some("RegionOne"), nova::Interface::Internal));
+    assert_eq!(nova.endpoint_override.as_ref().unwrap().to_string(), "http://nova:8774/v2.1");
+    assert_eq!(nova.tls.cafile.as_deref(), Some(Path::new("tests/settings/module.wasm")));
+    assert!(nova.tls.certfile.is_some() && nova.tls.keyfile.is_some());
+    assert_eq!((nova.timeout, nova.refresh), (seconds(5), seconds(60)));
+    let bounds = nova::Bounds { servers: 100, response_bytes: 1 << 20, pages: 7, metadata: 9 };
+    assert_eq!(nova.bounds, bounds);
+    assert_eq!(nova.reserved.namespace, ["metering.", "billing:"]);
+    assert_eq!((&nova.reserved.keys[..], nova.reserved.length), (&["fqdn".to_owned()][..], 64));
+
     assert!(!format!("{pipeline:?}").contains("hunter2"), "Debug shows a secret");
 }
 
@@ -215,6 +233,7 @@ fn the_documented_defaults_are_those_that_hold() {
     );
     let sinks = amqp(&broker);
     let fixed = [
+        ("nova", "~"),
         ("host", "h"),
         ("guests", "[{name: x, module: m.wasm, grants: [], isolation: poll}]"),
         ("sources", "[{name: a, interval: 60, meters: ['*']}]"),
@@ -233,6 +252,19 @@ fn the_documented_defaults_are_those_that_hold() {
     let secret = &long.value.sinks[0].publishers[0].secret;
     assert!(verify(&signed("change this for valid signing"), secret));
     assert!(verify(&signed("change this for valid signing"), &brief.value.sinks[0].publishers[0].secret));
+
+    let login = [
+        ("nova.auth_url", "'http://k:5000'"),
+        ("nova.user_id", "u"),
+        ("nova.password", "hunter2"),
+        ("nova.project_id", "p"),
+    ];
+    let brief = login.map(|(key, value)| format!("{}: {value}", &key[5..])).join(", ");
+    let [brief, long] = [format!("{{{brief}}}"), written_out(at("nova"), &sections, &login)].map(|nova| {
+        let text = format!("{SOURCES}\n{SINKS}\nnova: {nova}");
+        format!("{:?}", load(pipeline_with(folder.path(), &text)).value.nova.unwrap())
+    });
+    assert_eq!(brief, long);
 
     let sections = reference::collector_sections();
     let path = folder.path().join("collector.yaml");
@@ -267,6 +299,27 @@ fn secrets_come_from_a_file_or_the_environment() {
     let common = "publisher: {telemetry_secret: ''}";
     let loaded = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}\n{common}")));
     assert!(loaded.value.sinks[0].publishers[0].secret.is_empty());
+}
+
+#[test]
+fn nova_takes_each_kind_of_login() {
+    let folder = tempfile::tempdir().unwrap();
+    let login = |text: &str| {
+        let text = format!("{SOURCES}\n{SINKS}\nnova: {{auth_url: 'http://k', {text}}}");
+        load(pipeline_with(folder.path(), &text)).value.nova.unwrap().login
+    };
+    let system = login("user_id: u, password: x, system_scope: all");
+    assert!(matches!(system, nova::Login::Password { user: User::Id(_), scope: Scope::System, .. }));
+    let project =
+        login("username: u, user_domain_id: d, password: x, project_id: p, project_domain_id: ignored");
+    assert!(matches!(project, nova::Login::Password { scope: Scope::Project(Project::Id(_)), .. }));
+    let by_id = login("application_credential_id: a, application_credential_secret: x");
+    assert!(matches!(by_id, nova::Login::ApplicationCredential { credential: Credential::Id(_), .. }));
+    let by_name =
+        login("application_credential_name: a, application_credential_secret: {env: PATH}, user_id: u");
+    let nova::Login::ApplicationCredential { credential, secret } = by_name else { panic!("a credential") };
+    assert_eq!(credential, Credential::Name("a".into(), User::Id("u".into())));
+    assert_eq!(secret, nova::Secret::new(std::env::var("PATH").unwrap()));
 }
 
 #[test]

@@ -21,9 +21,9 @@ impl Module {
         Module {
             name: "instance",
             file: "instance.wasm",
-            grants: &["instance", "memory", "cpu", "settings"],
+            grants: &["instance", "memory", "cpu", "settings", "log"],
         },
-        Module { name: "disk", file: "disk.wasm", grants: &["instance", "disks", "settings"] },
+        Module { name: "disk", file: "disk.wasm", grants: &["instance", "disks", "settings", "log"] },
         Module { name: "network", file: "network.wasm", grants: &["instance", "vnics", "state"] },
         Module { name: "perf", file: "perf.wasm", grants: &["perf"] },
     ];

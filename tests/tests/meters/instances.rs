@@ -97,6 +97,7 @@ pub fn snapshot(instances: Vec<Instance>) -> Snapshot {
         taken_at: 0,
         groups: Groups::from([Group::Memory, Group::Cpu, Group::Disks, Group::Vnics, Group::Perf]),
         instances: instances.into_iter().map(Arc::new).collect(),
+        left_out: Vec::new(),
     }
 }
 

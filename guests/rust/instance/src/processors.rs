@@ -11,20 +11,19 @@ pub(crate) fn sample(cpu: &Stats, samples: &mut Vec<Sample>) {
 }
 
 /// CPU time as Ceilometer counts it: what the vCPUs ran and what they waited for the host, of those that have both; libvirt's
-/// total where these are not as many as there are vCPUs online. libvirt's list of vCPUs can have holes.
+/// total where these are not as many as there are vCPUs online. libvirt's list of vCPUs can have holes. An instance that does not
+/// run has neither.
 fn time(cpu: &Stats) -> Option<u64> {
-    // An instance that does not run has vCPUs and no times.
-    let total = cpu.time;
     let (mut sum, mut complete) = (0_u64, 0);
     for vcpu in &cpu.vcpus {
         let Some(wait) = vcpu.wait else { continue };
         let Some(more) = vcpu.time.checked_add(wait).and_then(|time| sum.checked_add(time)) else {
-            return total;
+            return cpu.time;
         };
         sum = more;
         complete += 1;
     }
-    if complete == cpu.current && complete > 0 { Some(sum) } else { total }
+    if complete == cpu.current && complete > 0 { Some(sum) } else { cpu.time }
 }
 
 #[cfg(test)]

@@ -5,10 +5,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use config::{Names, Pipeline};
 use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
+use nova::{TenantMetadata, user_metadata};
 use sample::Metadata;
+use serde_json::Value;
 
 use crate::plan::PlannedSource;
 use crate::resource_metadata::resource_metadata;
+
+/// Where what a tenant says of a server stands in its samples' metadata.
+const USER_METADATA: &str = "user_metadata";
 
 pub(super) struct Hypervisor {
     /// Its name in its samples.
@@ -23,6 +28,7 @@ pub(super) struct Hypervisor {
 struct Described {
     identity: Arc<Identity>,
     power: Power,
+    tenant: Option<Arc<nova::Metadata>>,
     owner: Owner,
     metadata: Arc<Metadata>,
 }
@@ -66,21 +72,37 @@ impl Hypervisor {
     }
 
     /// The instance's metadata and owner, made anew only where they changed.
-    pub(super) fn describe(&self, instance: &Instance, pipeline: &Pipeline) -> (Owner, Arc<Metadata>) {
+    pub(super) fn describe(
+        &self,
+        instance: &Instance,
+        pipeline: &Pipeline,
+        tenants: Option<&TenantMetadata>,
+    ) -> (Owner, Arc<Metadata>) {
         let identity = &instance.identity;
+        // Who is not nova's is none that Nova could tell of.
+        let tenant =
+            tenants.filter(|_| identity.nova.is_some()).and_then(|tenants| tenants.get(&identity.uuid));
         let mut cache = lock(&self.described);
         if let Some(known) = cache.get(&identity.uuid)
             && Arc::ptr_eq(&known.identity, identity)
             && known.power == instance.power
+            && known.tenant.as_ref().map(Arc::as_ptr) == tenant.as_ref().map(Arc::as_ptr)
         {
             return (known.owner.clone(), Arc::clone(&known.metadata));
         }
-        let fields = resource_metadata(identity, instance.power, &self.host);
+        let mut fields = resource_metadata(identity, instance.power, &self.host);
+        if let (Some(nova), Some(tenant)) = (&pipeline.nova, &tenant) {
+            let reserved = user_metadata(&nova.reserved, tenant, |key| fields.contains_key(key));
+            if !reserved.is_empty() {
+                fields.insert(USER_METADATA.to_owned(), Value::Object(reserved));
+            }
+        }
         let metadata = Arc::new(Metadata::new(fields));
         let owner = Owner::of(identity, pipeline.polling.names);
         let described = Described {
             identity: Arc::clone(identity),
             power: instance.power,
+            tenant,
             owner: owner.clone(),
             metadata: Arc::clone(&metadata),
         };

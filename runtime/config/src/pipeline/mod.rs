@@ -5,6 +5,7 @@
 
 mod guest;
 mod host;
+mod nova;
 mod sink;
 mod source;
 
@@ -18,6 +19,7 @@ pub(crate) use guest::{GUEST, LIMITS};
 pub use guest::{Grant, Guest, Isolation, LimitOverrides};
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use host::{Hypervisor, Inspector};
+pub(crate) use nova::NOVA;
 pub use sink::Sink;
 pub(crate) use sink::{AMQP, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
@@ -51,6 +53,8 @@ pub struct Pipeline {
     pub sinks: Vec<Sink>,
     /// How it is polled.
     pub polling: Polling,
+    /// Where tenants' server metadata comes from; none: samples have no `user_metadata`.
+    pub nova: Option<::nova::Settings>,
 }
 
 /// How sources are polled.
@@ -128,6 +132,7 @@ pub(crate) static FILE: Section = Section {
         key("sinks", "list", "", "Required. Where samples go."),
         key("polling", "mapping", "", "How it is polled."),
         key("publisher", "mapping", "", "What publishers have in common."),
+        key("nova", "mapping", "", "Tenants' server metadata, from Nova."),
     ],
 };
 
@@ -212,6 +217,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     let mut sample_source = "openstack".to_owned();
     map.set(d, "sample_source", &mut sample_source, value::text);
     let (polling, common) = polling(d, &map);
+    let nova = nova::nova(d, &map);
     let guests = map.required(d, "guests", |d, node| d.list(node, "guests", guest::guest));
     let drafts = map.required(d, "sources", sources);
     let sinks =
@@ -237,6 +243,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         sources: drafts.into_iter().map(|draft| draft.source).collect(),
         sinks: sinks?,
         polling,
+        nova,
     })
 }
 

@@ -18,14 +18,16 @@ const SHOWN: usize = 20;
 pub struct Findings<'a> {
     hypervisors: Vec<(&'a str, Result<Probe, InspectError>)>,
     targets: Vec<Reached>,
+    nova: Vec<nova::Health>,
 }
 
 impl<'a> Findings<'a> {
     /// Probes everything that the plan names.
     pub fn of(plan: &'a Plan) -> anyhow::Result<Self> {
-        let targets = runtime()?.block_on(probe::targets(plan));
+        let (targets, nova) =
+            runtime()?.block_on(async { (probe::targets(plan).await, probe::nova(plan).await) });
         let names = plan.pipeline.hypervisors.iter().map(|hypervisor| hypervisor.name.as_str());
-        Ok(Self { hypervisors: names.zip(probe::hypervisors(plan)).collect(), targets })
+        Ok(Self { hypervisors: names.zip(probe::hypervisors(plan)).collect(), targets, nova: nova? })
     }
 
     /// An error that sums up what is wrong.
@@ -33,10 +35,12 @@ impl<'a> Findings<'a> {
         let silent = self.hypervisors.iter().filter(|(_, probe)| probe.is_err()).count();
         let unwell = self.probes().flat_map(|(_, probe)| unwell(probe)).count();
         let unreached = self.targets.iter().filter(|reached| reached.outcome.is_err()).count();
+        let unlisted = self.nova.iter().filter(|host| host.trouble.is_some()).count();
         let all = [
             (silent, "hypervisors cannot be read"),
             (unwell, "instances do not answer as they should"),
             (unreached, "brokers or files cannot be reached"),
+            (unlisted, "hosts' servers cannot be had from Nova"),
         ];
         let wrong: Vec<_> = all
             .iter()
@@ -65,9 +69,18 @@ impl<'a> Findings<'a> {
                 "error": reached.outcome.as_ref().err().map(|error| chain(error)),
             })
         });
+        let nova = self.nova.iter().map(|host| {
+            json!({
+                "host": host.host,
+                "ok": host.trouble.is_none(),
+                "servers": host.servers,
+                "error": host.trouble.as_ref().map(|trouble| &trouble.words),
+            })
+        });
         json!({
             "hypervisors": hypervisors.collect::<Vec<_>>(),
             "targets": targets.collect::<Vec<_>>(),
+            "nova": nova.collect::<Vec<_>>(),
         })
     }
 
@@ -134,6 +147,17 @@ impl fmt::Display for Findings<'_> {
                 0 => {}
                 more => writeln!(f, "{name}: and {more} more; --output json has them all")?,
             }
+        }
+        if !self.nova.is_empty() {
+            let mut nova = Table::new(["nova's host", "servers", "answers"]);
+            for host in &self.nova {
+                let answers = host
+                    .trouble
+                    .as_ref()
+                    .map_or_else(|| "yes".into(), |trouble| format!("no: {}", trouble.words));
+                nova.row([host.host.clone(), host.servers.to_string(), answers]);
+            }
+            write!(f, "\n{nova}")?;
         }
         if self.targets.is_empty() {
             return Ok(());

@@ -1,0 +1,427 @@
+//! The handle, and the thread behind it.
+//!
+//! ```text
+//!  wait for the host that is due first ─▶ (log in) ─▶ list ──good──▶ merge; due again in a period
+//!    ▲                                                   └─failed──▶ leave all as it is; due again after a back-off
+//!    └── an unknown id was asked for: due now, but not within SOONEST of the listing before
+//! ```
+//!
+//! A fault that only an operator can mend (a wrong password, a missing right) is tried again once a period and not sooner:
+//! Keystone may lock a user out for too many tries.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant, SystemTime};
+
+use amqp::Backoff;
+use chrono::{DateTime, SecondsFormat, Utc};
+use tracing::{debug, info, warn};
+
+use crate::error::NovaError;
+use crate::keystone::Session;
+use crate::servers;
+use crate::settings::Settings;
+use crate::table::{Listing, Metadata, Missed, Table};
+
+/// Ceiling of the first wait after a failure: a restarted Nova is found within seconds.
+const FIRST_RETRY: Duration = Duration::from_secs(5);
+
+/// An unknown id brings the next listing forward, up to this long after the one before: what an autoscaler boots has its metadata by
+/// its second poll, and a host that boots many asks twice a minute.
+const SOONEST: Duration = Duration::from_secs(30);
+
+/// A listing that goes on failing is a warning again after this long.
+const REMIND: Duration = Duration::from_secs(3_600);
+
+/// How long [`TenantMetadata::stop`] waits for a request in flight; then the thread is left to its timeout.
+const STOP_WAIT: Duration = Duration::from_secs(2);
+
+/// What tenants gave the servers of some hosts, kept up to date by a thread of its own.
+///
+/// Dropping it ends the thread as well, without waiting for it.
+#[derive(Debug)]
+pub struct TenantMetadata {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How it stands with a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Health {
+    /// The host, as Nova calls it.
+    pub host: String,
+    /// When its servers were listed last; what is known is as of then.
+    pub last_success: Option<SystemTime>,
+    /// What has failed since.
+    pub trouble: Option<Trouble>,
+    /// How many of its servers are known.
+    pub servers: usize,
+}
+
+/// A listing that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// When the first of an unbroken row failed.
+    pub since: SystemTime,
+    /// The last failure's label.
+    pub label: &'static str,
+    /// The last failure, in words, without secrets.
+    pub words: String,
+}
+
+struct Shared {
+    table: RwLock<Table>,
+    missed: Mutex<Missed>,
+    health: Mutex<Vec<Health>>,
+    signal: Mutex<Signal>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Signal {
+    stop: bool,
+    /// An id that nobody knew was asked for.
+    hurry: bool,
+    ended: bool,
+}
+
+impl TenantMetadata {
+    /// Begins to ask for the servers of these hosts (Nova's names of them, as samples' `instance_host`). Returns at once; until the
+    /// first listing nothing is known.
+    ///
+    /// # Errors
+    /// The system's, if it has no thread to give.
+    pub fn start(settings: Settings, hosts: impl IntoIterator<Item = String>) -> io::Result<Self> {
+        let mut seen = HashSet::new();
+        let hosts: Vec<String> = hosts.into_iter().filter(|host| seen.insert(host.clone())).collect();
+        let health = hosts.iter().map(|host| Health {
+            host: host.clone(),
+            last_success: None,
+            trouble: None,
+            servers: 0,
+        });
+        let shared = Arc::new(Shared {
+            table: RwLock::default(),
+            missed: Mutex::default(),
+            health: Mutex::new(health.collect()),
+            signal: Mutex::default(),
+            changed: Condvar::new(),
+        });
+        let worker = Worker::new(settings, hosts, Arc::clone(&shared));
+        let thread = thread::Builder::new().name("nova".into()).spawn(move || worker.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// The metadata of a server, by its UUID as libvirt writes it; none where it is not known, an empty one where it has none. As long
+    /// as it does not change it is the same object. Never waits for Nova.
+    pub fn get(&self, uuid: &str) -> Option<Arc<Metadata>> {
+        let found = self.shared.table.read().unwrap_or_else(PoisonError::into_inner).get(uuid);
+        if found.is_none() && lock(&self.shared.missed).note(uuid) {
+            lock(&self.shared.signal).hurry = true;
+            self.shared.changed.notify_all();
+        }
+        found
+    }
+
+    /// How it stands with each host, in their order.
+    pub fn health(&self) -> Vec<Health> {
+        lock(&self.shared.health).clone()
+    }
+
+    /// Ends the thread. A request in flight gets two seconds and is then left to its own timeout.
+    pub fn stop(mut self) {
+        let Some(thread) = self.thread.take() else { return };
+        let mut signal = lock(&self.shared.signal);
+        signal.stop = true;
+        self.shared.changed.notify_all();
+        let waited = self.shared.changed.wait_timeout_while(signal, STOP_WAIT, |signal| !signal.ended);
+        let ended = waited.map_or(true, |(signal, _)| signal.ended);
+        // A thread that ended has nothing to say; one that panicked said it on standard error.
+        if ended {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for TenantMetadata {
+    fn drop(&mut self) {
+        lock(&self.shared.signal).stop = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("health", &*lock(&self.health)).finish_non_exhaustive()
+    }
+}
+
+/// What a thread that panicked left is still whole: each change is one assignment.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Worker {
+    settings: Settings,
+    hosts: Vec<Host>,
+    session: Option<Session>,
+    /// Spreads the hosts of a cloud over a period.
+    spread: Backoff,
+    shared: Arc<Shared>,
+}
+
+struct Host {
+    name: String,
+    due: Instant,
+    /// When the listing before began.
+    last: Option<Instant>,
+    backoff: Backoff,
+    warned: Option<Instant>,
+}
+
+/// What failed, which says who is concerned.
+enum Failure {
+    /// The login: every host.
+    Login(NovaError),
+    /// The listing: its host.
+    List(NovaError),
+}
+
+impl Worker {
+    fn new(settings: Settings, hosts: Vec<String>, shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        let backoff = Backoff::new(FIRST_RETRY.min(settings.refresh), settings.refresh);
+        let hosts = hosts
+            .into_iter()
+            .map(|name| Host { name, due: now, last: None, backoff: backoff.clone(), warned: None })
+            .collect();
+        let tenth = settings.refresh / 10;
+        Self { settings, hosts, session: None, spread: Backoff::new(tenth, tenth), shared }
+    }
+
+    fn run(mut self) {
+        while let Some(index) = self.wait() {
+            self.hosts[index].last = Some(Instant::now());
+            match self.list(index) {
+                Ok(listing) => self.good(index, listing),
+                Err(Failure::List(NovaError::Stopped)) => break,
+                Err(Failure::List(error)) => self.failed(&[index], &error),
+                Err(Failure::Login(error)) => {
+                    let all: Vec<_> = (0..self.hosts.len()).collect();
+                    self.failed(&all, &error);
+                }
+            }
+        }
+        lock(&self.shared.signal).ended = true;
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits for the host that is due first; none when the thread is to end, or there is no host.
+    fn wait(&mut self) -> Option<usize> {
+        let shared = Arc::clone(&self.shared);
+        let mut signal = lock(&shared.signal);
+        loop {
+            if signal.stop {
+                return None;
+            }
+            if std::mem::take(&mut signal.hurry) {
+                self.hurry();
+            }
+            let (index, host) = self.hosts.iter().enumerate().min_by_key(|(_, host)| host.due)?;
+            let left = host.due.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Some(index);
+            }
+            signal = shared.changed.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Brings the hosts' next listings forward, but for those that back off.
+    fn hurry(&mut self) {
+        let health = lock(&self.shared.health);
+        for (host, health) in self.hosts.iter_mut().zip(&*health) {
+            if let (Some(last), None) = (host.last, &health.trouble) {
+                host.due = host.due.min(last + SOONEST);
+            }
+        }
+    }
+
+    /// A host's servers. A token that Nova no longer takes is renewed, once.
+    fn list(&mut self, index: usize) -> Result<Listing, Failure> {
+        loop {
+            let held = self.session.take().filter(|session| !session.is_stale());
+            let fresh = held.is_none();
+            let session = match held {
+                Some(session) => session,
+                None => Session::open(&self.settings).map_err(Failure::Login)?,
+            };
+            let go_on = || !lock(&self.shared.signal).stop;
+            let listed = servers::list(&session, &self.settings, &self.hosts[index].name, go_on);
+            match listed {
+                Err(NovaError::Unauthorized { .. }) if !fresh => {
+                    debug!("nova does not take the token any more; logging in again");
+                }
+                // Perhaps Nova has moved, or has other certificates: the next login finds out.
+                Err(
+                    error @ (NovaError::Unauthorized { .. }
+                    | NovaError::Unreachable { .. }
+                    | NovaError::Tls { .. }),
+                ) => {
+                    return Err(Failure::List(error));
+                }
+                listed => {
+                    self.session = Some(session);
+                    return listed.map_err(Failure::List);
+                }
+            }
+        }
+    }
+
+    fn good(&mut self, index: usize, listing: Listing) {
+        let now = Instant::now();
+        let early = self.spread.next_wait();
+        let host = &mut self.hosts[index];
+        host.due = now + self.settings.refresh.saturating_sub(early);
+        host.backoff.reset();
+        host.warned = None;
+        let mut table = self.shared.table.write().unwrap_or_else(PoisonError::into_inner);
+        table.merge(index, listing, self.settings.bounds.servers, now);
+        let servers = table.count(index);
+        lock(&self.shared.missed).known(&table);
+        drop(table);
+        let mut all = lock(&self.shared.health);
+        let health = &mut all[index];
+        if let Some(trouble) = health.trouble.take() {
+            info!(
+                host = host.name,
+                servers,
+                since = shown(trouble.since),
+                "tenants' metadata is up to date again"
+            );
+        } else if health.last_success.is_none() {
+            info!(host = host.name, servers, "tenants' metadata is there");
+        } else {
+            debug!(host = host.name, servers, "tenants' metadata is up to date");
+        }
+        health.last_success = Some(SystemTime::now());
+        health.servers = servers;
+    }
+
+    /// Notes a failure of these hosts; what is known of them stays.
+    fn failed(&mut self, hosts: &[usize], error: &NovaError) {
+        let (now, label, words) = (Instant::now(), error.label(), error.in_words());
+        let mut health = lock(&self.shared.health);
+        for &index in hosts {
+            let (host, health) = (&mut self.hosts[index], &mut health[index]);
+            host.due = now + wait(error, &mut host.backoff, self.settings.refresh);
+            let before = health.trouble.take();
+            let is_news = before.as_ref().is_none_or(|before| before.label != label)
+                || host.warned.is_none_or(|warned| now.duration_since(warned) >= REMIND);
+            let since = before.map_or_else(SystemTime::now, |before| before.since);
+            if is_news {
+                host.warned = Some(now);
+                let known = health.last_success.map_or("never".to_owned(), shown);
+                warn!(
+                    host = host.name,
+                    since = shown(since),
+                    known_as_of = known,
+                    servers = health.servers,
+                    error = label,
+                    "tenants' metadata stays as it was: {words}"
+                );
+            } else {
+                debug!(host = host.name, error = label, "tenants' metadata stays as it was: {words}");
+            }
+            health.trouble = Some(Trouble { since, label, words: words.clone() });
+        }
+    }
+}
+
+/// How long to wait after a failure.
+fn wait(error: &NovaError, backoff: &mut Backoff, refresh: Duration) -> Duration {
+    let wait = backoff.next_wait();
+    match error {
+        NovaError::Later { after: Some(after), .. } => wait.max(*after),
+        error if error.is_for_the_operator() => refresh,
+        _ => wait,
+    }
+}
+
+fn shown(time: SystemTime) -> String {
+    DateTime::<Utc>::from(time).to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Login, Scope, Secret, User};
+
+    fn worker(hosts: &[&str]) -> (TenantMetadata, Worker) {
+        let login =
+            Login::Password { user: User::Id("u".into()), password: Secret::new("p"), scope: Scope::System };
+        let settings = Settings::new("http://127.0.0.1:9".parse().unwrap(), login);
+        // A handle without hosts has a thread that ends at once; the worker here stands in for it.
+        let tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        let idle =
+            |host: &&str| Health { host: (*host).to_owned(), last_success: None, trouble: None, servers: 0 };
+        *lock(&tenants.shared.health) = hosts.iter().map(idle).collect();
+        let names = hosts.iter().map(|host| (*host).to_owned()).collect();
+        let worker = Worker::new(settings, names, Arc::clone(&tenants.shared));
+        (tenants, worker)
+    }
+
+    #[test]
+    fn an_unknown_server_brings_the_next_listing_forward_but_not_where_one_failed() {
+        let (tenants, mut worker) = worker(&["good", "failed"]);
+        let now = Instant::now();
+        for index in 0..2 {
+            worker.hosts[index].last = Some(now);
+            worker.good(index, Listing::new());
+        }
+        worker.failed(&[1], &NovaError::Unauthorized { url: String::new() });
+        let before: Vec<_> = worker.hosts.iter().map(|host| host.due).collect();
+        assert!(before.iter().all(|due| *due > now + SOONEST));
+
+        assert!(tenants.get("unknown").is_none());
+        assert!(std::mem::take(&mut lock(&worker.shared.signal).hurry));
+        worker.hurry();
+        assert_eq!((worker.hosts[0].due, worker.hosts[1].due), (now + SOONEST, before[1]));
+        assert!(tenants.get("unknown").is_none());
+        assert!(!lock(&worker.shared.signal).hurry, "the same one is no reason twice");
+    }
+
+    #[test]
+    fn a_login_that_failed_concerns_every_host_and_a_row_of_failures_has_one_beginning() {
+        let (tenants, mut worker) = worker(&["a", "b"]);
+        worker.good(0, Listing::from([("id".to_owned(), Metadata::new())]));
+        worker.failed(&[0, 1], &NovaError::Unauthorized { url: "http://k".into() });
+        let first = tenants.health();
+        worker.failed(&[0], &NovaError::Status { url: "http://n".into(), status: 500 });
+        let second = tenants.health();
+        let trouble = |health: &[Health], host: usize| health[host].trouble.clone().unwrap();
+        assert_eq!(trouble(&first, 1).label, "unauthorized");
+        assert_eq!(trouble(&second, 0).label, "status");
+        assert_eq!(trouble(&second, 0).since, trouble(&first, 0).since);
+        assert_eq!((second[0].servers, second[1].servers), (1, 0));
+        assert!(tenants.get("id").is_some());
+        worker.good(0, Listing::new());
+        assert_eq!(tenants.health()[0].trouble, None);
+    }
+
+    #[test]
+    fn how_long_it_waits_is_up_to_what_failed() {
+        let (refresh, url) = (Duration::from_secs(300), String::new);
+        let mut backoff = Backoff::new(FIRST_RETRY, refresh);
+        let after = Some(Duration::from_secs(400));
+        let later = NovaError::Later { url: url(), status: 429, after };
+        assert_eq!(wait(&later, &mut backoff, refresh), Duration::from_secs(400));
+        backoff.reset();
+        let soon = NovaError::Later { url: url(), status: 503, after: Some(Duration::ZERO) };
+        assert!(wait(&soon, &mut backoff, refresh) >= amqp::backoff::LEAST);
+        backoff.reset();
+        assert!(wait(&NovaError::Status { url: url(), status: 500 }, &mut backoff, refresh) <= FIRST_RETRY);
+        assert_eq!(wait(&NovaError::Forbidden { url: url() }, &mut backoff, refresh), refresh);
+    }
+}
