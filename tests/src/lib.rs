@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod genuine;
 mod host;
 pub mod notification;
 pub mod pipeline;
@@ -21,6 +22,7 @@ pub mod program;
 mod site;
 
 pub use bus::Bus;
+pub use genuine::Genuine;
 pub use host::{broker, broker_folder, guest, root};
 pub use pipeline::{Guest, Pipeline};
 pub use program::{Ended, Running};

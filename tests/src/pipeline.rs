@@ -14,6 +14,8 @@ pub struct Pipeline {
     pub sources: String,
     /// The publishers of the sink: YAML each, on one line.
     pub publishers: Vec<String>,
+    /// Keys of `polling`, YAML between braces.
+    pub polling: String,
     /// More YAML of the top level.
     pub more: String,
 }
@@ -32,6 +34,14 @@ pub struct Guest {
     /// Its settings, YAML between braces: `colour: blue`.
     pub settings: String,
 }
+
+/// The guests that have the meters of Ceilometer's compute agent: name, module and grants.
+const COMPUTE: [(&str, &str, &str); 4] = [
+    ("instance", "instance", "instance, cpu, memory, settings, log"),
+    ("disk", "disk", "instance, disks, settings, log"),
+    ("network", "network", "instance, vnics, state"),
+    ("perf", "perf", "perf"),
+];
 
 impl Guest {
     /// A guest with the default limits.
@@ -59,8 +69,15 @@ impl Pipeline {
             guests: vec![Guest::mem_max()],
             sources: "\n  - name: all\n    interval: 1s\n    meters: [\"*\"]".into(),
             publishers: publishers.iter().map(|publisher| (*publisher).to_owned()).collect(),
+            polling: "start_jitter: 0s".into(),
             more: String::new(),
         }
+    }
+
+    /// Every meter of Ceilometer's compute agent on a libvirt, to these publishers.
+    pub fn compute(uri: &str, publishers: &[&str]) -> Pipeline {
+        let guests = COMPUTE.map(|(name, module, grants)| Guest::new(name, crate::guest(module), grants));
+        Pipeline { guests: guests.into(), ..Pipeline::mem_max(uri, publishers) }
     }
 
     /// The same with one more guest.
@@ -87,7 +104,7 @@ impl Pipeline {
         for publisher in &self.publishers {
             let _ = writeln!(text, "      - {publisher}");
         }
-        let _ = writeln!(text, "polling: {{start_jitter: 0s}}\n{}", self.more);
+        let _ = writeln!(text, "polling: {{{}}}\n{}", self.polling, self.more);
         text
     }
 }

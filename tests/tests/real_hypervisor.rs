@@ -38,7 +38,7 @@ fn mem_max_of_each_guest_is_what_virsh_dominfo_says() -> Result<()> {
     let mut guests = vec![paused(1, 65_536), paused(2, 70_000)];
     // The balloon's target is no maximum.
     guests.push(Guest { current_kib: 49_152, ..paused(3, 98_304) });
-    let disk = Disk { device: "vda".into(), file: "linux.raw".into(), bytes: 8 << 20 };
+    let disk = Disk::raw("vda", "linux.raw", 8 << 20);
     let mut linux = Guest {
         maximum_kib: 131_072,
         current_kib: 114_688,

@@ -92,8 +92,7 @@ fn guests() -> Vec<Guest> {
         guest.maximum_kib = mib * 1024;
         guest.current_kib = mib * 1024;
         guest.vcpus = 1;
-        guest.disks =
-            vec![Disk { device: "vda".into(), file: format!("{}.raw", guest.name), bytes: 16 << 20 }];
+        guest.disks = vec![Disk::raw("vda", &format!("{}.raw", guest.name), 16 << 20)];
         guest
     };
     let linux = LINUX.map(|n| Guest { os: Os::Linux, ..small(n, 96) });

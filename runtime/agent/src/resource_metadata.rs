@@ -14,11 +14,11 @@ pub fn resource_metadata(identity: &Identity, power: Power, host: &str) -> Map<S
     let nova = identity.nova.as_ref();
     let flavor = nova.and_then(|nova| nova.flavor.as_ref());
     let (state, status) = state_and_status(power);
-    let display_name = nova.map_or(&identity.name, |nova| &nova.display_name);
+    let display_name = nova.map_or_else(|| json!(identity.name), |nova| text(&nova.display_name));
     let image_ref = nova.and_then(|nova| nova.image_ref.as_ref());
     let mut fields = Map::new();
     let mut put = |key: &str, value: Value| drop(fields.insert(key.to_owned(), value));
-    put("display_name", json!(display_name));
+    put("display_name", display_name);
     put("name", json!(identity.name));
     put("instance_id", json!(identity.uuid));
     put("instance_type", json!(flavor.map(|flavor| &flavor.name)));
@@ -57,8 +57,9 @@ fn host_id(project: &str, host: &str) -> String {
 }
 
 fn flavor_object(flavor: &Flavor) -> Value {
+    let id = flavor.id.as_ref().filter(|id| !id.is_empty());
     let mut object = json!({
-        "id": flavor.id.as_ref().unwrap_or(&flavor.name),
+        "id": id.unwrap_or(&flavor.name),
         "name": flavor.name,
         "vcpus": flavor.vcpus,
         "ram": flavor.ram_mib,
@@ -80,13 +81,18 @@ fn image_meta(nova: &Nova) -> Option<Value> {
         object.insert("base_image_ref".to_owned(), json!(uuid));
     }
     for (key, value) in meta {
-        object.insert(key.clone(), json!(value));
+        object.insert(key.clone(), text(value));
     }
     (!object.is_empty()).then_some(Value::Object(object))
 }
 
 fn texts(pairs: &[(String, String)]) -> Value {
-    pairs.iter().map(|(key, value)| (key.clone(), json!(value))).collect::<Map<_, _>>().into()
+    pairs.iter().map(|(key, value)| (key.clone(), text(value))).collect::<Map<_, _>>().into()
+}
+
+/// An element's text: to Ceilometer's XML library an empty one is none. (An empty attribute is empty.)
+fn text(value: &str) -> Value {
+    if value.is_empty() { Value::Null } else { json!(value) }
 }
 
 /// Nova's words for libvirt's states.
@@ -150,6 +156,25 @@ mod tests {
             "vcpus": 1, "memory_mb": 512, "disk_gb": 5, "ephemeral_gb": 2, "root_gb": 3,
         });
         assert_eq!(serde_json::to_string(&fields).unwrap(), serde_json::to_string(&expected).unwrap());
+    }
+
+    #[test]
+    fn empty_texts_are_null_and_empty_attributes_are_not() {
+        let mut identity = identity();
+        let nova = identity.nova.as_mut().unwrap();
+        nova.display_name = String::new();
+        nova.image_ref = Some(String::new());
+        nova.image =
+            Some(Image { uuid: Some(String::new()), meta: vec![("os_distro".into(), String::new())] });
+        let flavor = nova.flavor.as_mut().unwrap();
+        flavor.id = Some(String::new());
+        flavor.extra_specs = Some(vec![("hw:mem_page_size".into(), String::new())]);
+        let fields = resource_metadata(&identity, Power::Running, "compute-1");
+        assert_eq!(fields["display_name"], Value::Null);
+        assert_eq!((&fields["image"], &fields["image_ref"]), (&json!({"id": ""}), &json!("")));
+        assert_eq!(fields["image_meta"], json!({"base_image_ref": "", "os_distro": null}));
+        assert_eq!(fields["flavor"]["id"], "m1.tiny", "as where there is none");
+        assert_eq!(fields["flavor"]["extra_specs"], json!({"hw:mem_page_size": null}));
     }
 
     #[test]

@@ -88,9 +88,8 @@ fn real_guest(n: usize) -> Guest {
     let mut guest = instance(n);
     (guest.maximum_kib, guest.current_kib, guest.vcpus) = (98_304, 98_304, 1);
     guest.nics.truncate(1);
-    guest.disks = ["vda", "vdb"]
-        .map(|device| Disk { device: device.into(), file: format!("{n}-{device}.raw"), bytes: 8 << 20 })
-        .to_vec();
+    guest.disks =
+        ["vda", "vdb"].map(|device| Disk::raw(device, &format!("{n}-{device}.raw"), 8 << 20)).to_vec();
     if n <= 2 {
         guest.os = Os::Linux;
     } else {

@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 
 use crate::{cache, output};
 
-const PACKAGES: [&str; 2] = ["ceilometer==27.0.0", "oslo.messaging==18.3.1"];
+/// The last one is libvirt for Python, which only the polling agent imports: built here against the installed libvirt, whose version on
+/// Debian 12 it has. It comes from no wheel, so that it needs a compiler, and headers of Python and libvirt.
+const PACKAGES: [&str; 3] = ["ceilometer==27.0.0", "oslo.messaging==18.3.1", "libvirt-python==9.0.0"];
 const PINS: &str = include_str!("../assets/ceilometer-27.0.0.txt");
 const SIGN: &str = include_str!("../assets/signature.py");
 /// The Python that the pins were resolved for; another one resolves the dependencies itself.
@@ -34,7 +36,10 @@ pub(crate) fn installed(name: &str, packages: &[&str], pins: &str) -> Result<Pat
             std::fs::write(&file, pins)?;
             pip.arg("--constraint").arg(file);
         }
-        output(&mut pip)?;
+        output(&mut pip).context(
+            "the virtual environment needs a network, gcc, pkg-config and the headers of Python and libvirt: \
+             `apt-get install gcc pkg-config python3-dev libvirt-dev`",
+        )?;
         Ok(())
     })
 }

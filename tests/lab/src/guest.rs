@@ -51,15 +51,41 @@ pub enum Power {
     ShutOff,
 }
 
-/// A disk, raw.
+/// A disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
     /// The target (`vda`).
     pub device: String,
-    /// Its file; a relative one is made, sparse, in the private libvirtd's own folder.
+    /// Its file, or the link to its block device; a relative one is made, sparse, in the private libvirtd's own folder.
     pub file: String,
     /// Its size, in bytes.
     pub bytes: u64,
+    /// What is behind it.
+    pub image: Image,
+    /// What the guest takes it for.
+    pub drive: Drive,
+}
+
+/// What is behind a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Image {
+    /// A raw file.
+    Raw,
+    /// A qcow2 file.
+    Qcow2,
+    /// A block device; the private libvirtd makes a loop device over a raw file.
+    Block,
+    /// Nothing: an empty drive.
+    None,
+}
+
+/// What a guest takes a disk for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drive {
+    /// A disk, at virtio's bus.
+    Disk,
+    /// A CD-ROM drive, at the IDE bus (`hda`).
+    Cdrom,
 }
 
 /// A network interface.
@@ -71,6 +97,31 @@ pub struct Nic {
     pub mac: String,
     /// Neutron's port id.
     pub port_id: String,
+    /// What it is plugged into under qemu. The test driver plugs nothing and always tells of [`Plug::OpenVswitch`].
+    pub plug: Plug,
+    /// The network filter that it refers to.
+    pub filter: Option<Filter>,
+}
+
+/// What an interface is plugged into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plug {
+    /// Nothing: a tap that libvirt makes and nobody listens at.
+    Tap,
+    /// The integration bridge as Neutron's Open vSwitch agent has it, [`BRIDGE`].
+    OpenVswitch,
+}
+
+/// Neutron's integration bridge.
+pub const BRIDGE: &str = "br-int";
+
+/// A reference to a network filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// The filter's name; the private libvirtd defines it, without rules.
+    pub name: String,
+    /// Its parameters: names of letters, digits and underscores, and values.
+    pub parameters: Vec<(String, String)>,
 }
 
 /// The driver that the XML is for.
@@ -177,15 +228,33 @@ impl Guest {
 }
 
 impl Disk {
+    /// A raw disk.
+    pub fn raw(device: &str, file: &str, bytes: u64) -> Disk {
+        Disk { device: device.into(), file: file.into(), bytes, image: Image::Raw, drive: Drive::Disk }
+    }
+
     fn xml(&self, driver: Driver) -> String {
         let file = match driver {
             Driver::Test => self.file.clone(),
             Driver::Qemu { disks, .. } => disks.join(&self.file).to_string_lossy().into_owned(),
         };
+        let (kind, format) = match self.image {
+            Image::Block => ("block", "raw"),
+            Image::Qcow2 => ("file", "qcow2"),
+            Image::Raw | Image::None => ("file", "raw"),
+        };
+        let source = match self.image {
+            Image::None => String::new(),
+            Image::Block => format!("<source dev=\"{}\"/>", escape(&file)),
+            Image::Raw | Image::Qcow2 => format!("<source file=\"{}\"/>", escape(&file)),
+        };
+        let (device, bus, end) = match self.drive {
+            Drive::Disk => ("disk", "virtio", ""),
+            Drive::Cdrom => ("cdrom", "ide", "<readonly/>"),
+        };
         format!(
-            "    <disk type=\"file\" device=\"disk\"><driver name=\"qemu\" type=\"raw\"/><source file=\"{}\"/>\
-             <target dev=\"{}\" bus=\"virtio\"/></disk>\n",
-            escape(&file),
+            "    <disk type=\"{kind}\" device=\"{device}\"><driver name=\"qemu\" type=\"{format}\"/>{source}\
+             <target dev=\"{}\" bus=\"{bus}\"/>{end}</disk>\n",
             escape(&self.device)
         )
     }
@@ -194,18 +263,33 @@ impl Disk {
 impl Nic {
     fn xml(&self, driver: Driver) -> String {
         let (tap, mac) = (escape(&self.tap), escape(&self.mac));
-        match driver {
-            Driver::Test => format!(
-                "    <interface type=\"bridge\"><mac address=\"{mac}\"/><source bridge=\"br-int\"/>\
+        let plug = match driver {
+            Driver::Test => Plug::OpenVswitch,
+            Driver::Qemu { .. } => self.plug,
+        };
+        let filter = self.filter.as_ref().map(Filter::xml).unwrap_or_default();
+        match plug {
+            Plug::OpenVswitch => format!(
+                "    <interface type=\"bridge\"><mac address=\"{mac}\"/><source bridge=\"{BRIDGE}\"/>\
                  <virtualport type=\"openvswitch\"><parameters interfaceid=\"{}\"/></virtualport>\
-                 <target dev=\"{tap}\"/><model type=\"virtio\"/></interface>\n",
+                 <target dev=\"{tap}\"/><model type=\"virtio\"/>{filter}</interface>\n",
                 escape(&self.port_id)
             ),
             // A tap without a bridge, made by libvirtd in its private network namespace.
-            Driver::Qemu { .. } => format!(
+            Plug::Tap => format!(
                 "    <interface type=\"ethernet\"><mac address=\"{mac}\"/><target dev=\"{tap}\"/>\
-                 <model type=\"virtio\"/></interface>\n"
+                 <model type=\"virtio\"/>{filter}</interface>\n"
             ),
         }
+    }
+}
+
+impl Filter {
+    fn xml(&self) -> String {
+        let mut xml = format!("<filterref filter=\"{}\">", escape(&self.name));
+        for (name, value) in &self.parameters {
+            let _ = write!(xml, "<parameter name=\"{}\" value=\"{}\"/>", escape(name), escape(value));
+        }
+        xml + "</filterref>"
     }
 }

@@ -2,7 +2,7 @@
 //! Ceilometer of today and of Pike, and node files for libvirt's test driver.
 //!
 //! ```text
-//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PikeCollector
+//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PollingAgent, PikeCollector
 //!        │                        │ each in folders of its own, on free loopback ports
 //!        └──pipe──▶ keeper ──▶ the neighbour's process
 //! ```
@@ -22,27 +22,31 @@ mod broker;
 pub mod cache;
 mod ceilometer;
 mod guest;
+mod image;
 mod libvirtd;
 mod linux;
 mod node;
 mod notification;
 mod nova;
 mod pike;
+mod polling;
 mod port;
 pub mod process;
 mod run;
 pub mod tls;
 mod wait;
+mod wiring;
 
 pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
 pub use ceilometer::Ceilometer;
-pub use guest::{Disk, Guest, Nic, Os, Power};
+pub use guest::{BRIDGE, Disk, Drive, Filter, Guest, Image, Nic, Os, Plug, Power};
 pub use libvirtd::Libvirtd;
 pub use linux::Linux;
 pub use node::{instance, instances, node_file};
 pub use notification::{DEFAULT_SECRET, NotificationAgent};
-pub use nova::{Flavor, Nova, NovaVersion, Owner};
+pub use nova::{Flavor, ImageMeta, Nova, NovaVersion, Owner};
 pub use pike::{Pike, PikeCollector};
+pub use polling::PollingAgent;
 pub use port::free_port;
 pub use run::{command_exists, output};
 pub use wait::until;

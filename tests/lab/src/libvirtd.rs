@@ -9,7 +9,7 @@
 //! qemu is not installed. The first guest waits some seconds while libvirt asks qemu what it can do; the answer is kept
 //! in the cache for the next libvirtd.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use crate::guest::Driver;
 use crate::process::{Kept, Mark};
-use crate::{Guest, Linux, Os, Power, cache, command_exists, output, until};
+use crate::{Guest, Linux, Os, Power, cache, command_exists, image, output, until, wiring};
 
 /// A tenth of a second on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -70,7 +70,7 @@ impl Libvirtd {
         if !rustix::process::geteuid().is_root() {
             bail!("a private libvirtd needs root (mount namespaces, taps): run this as root or through sudo");
         }
-        for program in ["libvirtd", "virsh", "qemu-system-x86_64", "unshare"] {
+        for program in ["libvirtd", "virsh", "qemu-system-x86_64", "qemu-img", "losetup", "unshare"] {
             if !command_exists(program) {
                 bail!("{program} is not installed: `cargo xtask setup` installs what the lab needs");
             }
@@ -78,9 +78,10 @@ impl Libvirtd {
         if folder.as_os_str().len() > PATH_LIMIT {
             bail!("{} is too long a path for sockets: {PATH_LIMIT} bytes at most", folder.display());
         }
-        for name in ["etc", "lib", "run/qemu", "log", "disks", "xml"] {
+        for name in ["etc", "lib", "run/qemu", "log", "disks", "xml", "bin"] {
             fs::create_dir_all(folder.join(name))?;
         }
+        wiring::programs(&folder.join("bin"))?;
         let log = folder.join("libvirtd.log");
         fs::write(folder.join("etc/qemu.conf"), QEMU_CONF)?;
         // Where a machine has a UUID two libvirtds would have the same, and refuse to migrate a guest between them.
@@ -101,8 +102,9 @@ impl Libvirtd {
         add_line("/etc/group", &folder.join("group"), "libvirt-qemu:x:64055:")?;
 
         let mut idle = Command::new("sleep");
-        idle.arg("infinity").env("GUESTS", folder.join("run/qemu"));
-        let guests = Kept::start_with_last_words(&idle, &folder.join("guests.log"), END_GUESTS)?;
+        idle.arg("infinity").env("GUESTS", folder.join("run/qemu")).env("DISKS", folder.join("disks"));
+        let last_words = format!("{END_GUESTS}\n{}", image::DETACH);
+        let guests = Kept::start_with_last_words(&idle, &folder.join("guests.log"), &last_words)?;
         let daemon = Some(start_daemon(folder)?);
         Ok(Libvirtd { daemon, guests, folder: folder.to_owned(), _temporary: None })
     }
@@ -147,21 +149,29 @@ impl Libvirtd {
         }
         let disks = self.folder.join("disks");
         for disk in &guest.disks {
-            File::create(disks.join(&disk.file))?.set_len(disk.bytes)?;
+            image::make(disk, &disks)?;
+        }
+        for nic in &guest.nics {
+            wiring::prepare(self, nic)?;
         }
         let boot = match guest.os {
             Os::Linux => Some(Linux::get()?),
             Os::None => None,
         };
-        let file = self.folder.join("xml").join(format!("{}.xml", guest.name));
-        fs::write(&file, guest.xml(Driver::Qemu { boot: boot.as_ref(), disks: &disks }))?;
-        self.virsh(&["define", &file.to_string_lossy()])?;
+        self.define(&guest.name, &guest.xml(Driver::Qemu { boot: boot.as_ref(), disks: &disks }))?;
         match guest.power {
             Power::ShutOff => return Ok(()),
             Power::Paused => self.virsh(&["start", &guest.name, "--paused"])?,
             Power::Running => self.virsh(&["start", &guest.name])?,
         };
         Ok(())
+    }
+
+    /// Defines a domain of this name by its XML, and starts nothing.
+    pub fn define(&self, name: &str, xml: &str) -> Result<()> {
+        let file = self.folder.join("xml").join(format!("{name}.xml"));
+        fs::write(&file, xml)?;
+        self.virsh(&["define", &file.to_string_lossy()]).map(drop)
     }
 
     /// Waits until the driver in a guest's kernel reports memory statistics.
@@ -214,7 +224,10 @@ fn start_daemon(folder: &Path) -> Result<Kept> {
     let capabilities = cache::folder().join("qemu-capabilities");
     fs::create_dir_all(&capabilities)?;
     let mut command = Command::new("unshare");
+    let programs = std::env::var_os("PATH").unwrap_or_default();
+    let programs = std::iter::once(folder.join("bin")).chain(std::env::split_paths(&programs));
     command
+        .env("PATH", std::env::join_paths(programs)?)
         .args(["--mount", "--net", "--propagation", "private", "sh", "-c", SCRIPT, "libvirtd"])
         .arg(folder)
         .arg(capabilities)

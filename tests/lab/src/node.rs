@@ -3,7 +3,7 @@
 //! The n-th instance is always the same, so that a test can compute what it expects to read.
 
 use crate::guest::Driver;
-use crate::{Disk, Flavor, Guest, Nic, Nova, NovaVersion, Os, Owner, Power};
+use crate::{Disk, Flavor, Guest, Nic, Nova, NovaVersion, Os, Owner, Plug, Power};
 
 const MIB: u64 = 1024;
 const GIB: u64 = 1024 * 1024 * 1024;
@@ -41,17 +41,9 @@ pub fn instance(n: usize) -> Guest {
     let (flavor, memory, disk, ephemeral, swap, vcpus) = FLAVORS[n % FLAVORS.len()];
     let uuid = uuid(n, 0);
     let project = n % PROJECTS;
-    let mut disks = vec![Disk {
-        device: "vda".to_owned(),
-        file: format!("/var/lib/nova/instances/{uuid}/disk"),
-        bytes: disk * GIB,
-    }];
+    let mut disks = vec![Disk::raw("vda", &format!("/var/lib/nova/instances/{uuid}/disk"), disk * GIB)];
     if ephemeral > 0 {
-        disks.push(Disk {
-            device: "vdb".to_owned(),
-            file: format!("/var/lib/nova/instances/{uuid}/disk.eph0"),
-            bytes: ephemeral * GIB,
-        });
+        disks.push(Disk::raw("vdb", &format!("/var/lib/nova/instances/{uuid}/disk.eph0"), ephemeral * GIB));
     }
     let display_name = match NAMES[n.saturating_sub(1) % NAMES.len()] {
         name if n <= NAMES.len() => name.to_owned(),
@@ -75,6 +67,7 @@ pub fn instance(n: usize) -> Guest {
                 swap,
                 ephemeral,
                 vcpus,
+                extra_specs: None,
             },
             owner: Owner {
                 user_id: format!("{:032x}", 0x75_5e_00 + project),
@@ -83,6 +76,7 @@ pub fn instance(n: usize) -> Guest {
                 project_name: ["research", "web", "größe"][project].to_owned(),
             },
             image: Some(self::uuid(n % 2, 2)),
+            image_meta: None,
         }),
         disks,
         nics: (0..1 + n % 2).map(|nic| self::nic(n, nic)).collect(),
@@ -112,6 +106,8 @@ fn nic(n: usize, nic: usize) -> Nic {
         tap: format!("tap{}", &port_id[..11]),
         mac: format!("fa:16:3e:{:02x}:{:02x}:{:02x}", nic, n / 256 % 256, n % 256),
         port_id,
+        plug: Plug::Tap,
+        filter: None,
     }
 }
 

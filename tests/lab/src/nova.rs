@@ -24,6 +24,19 @@ pub struct Nova {
     pub owner: Owner,
     /// `nova:root[@type='image']/@uuid`.
     pub image: Option<String>,
+    /// `nova:image`, which Nova writes from 2025.2 on.
+    pub image_meta: Option<ImageMeta>,
+}
+
+/// `nova:image`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageMeta {
+    /// `@uuid`: none where the instance has been booted from a volume.
+    pub uuid: Option<String>,
+    /// Elements of a text: `containerFormat`, `diskFormat`, `minDisk`, `minRam`.
+    pub fields: Vec<(String, String)>,
+    /// `properties/property`: names and texts.
+    pub properties: Vec<(String, String)>,
 }
 
 /// `nova:flavor`, in Nova's units.
@@ -43,6 +56,8 @@ pub struct Flavor {
     pub ephemeral: u64,
     /// How many.
     pub vcpus: u32,
+    /// `extraSpecs/extraSpec`: names and texts. Nova writes the element, be it empty, from 2025.2 on.
+    pub extra_specs: Option<Vec<(String, String)>>,
 }
 
 /// `nova:owner`.
@@ -67,13 +82,16 @@ impl Nova {
         };
         let Flavor { memory, disk, swap, ephemeral, vcpus, .. } = self.flavor;
         let id = self.flavor.id.as_ref().map_or_else(String::new, |id| format!(" id=\"{}\"", escape(id)));
+        let extra_specs = self.flavor.extra_specs.as_ref().map_or_else(String::new, |specs| {
+            format!("<nova:extraSpecs>{}</nova:extraSpecs>", named("extraSpec", specs))
+        });
         let mut xml = format!(
             "<nova:instance xmlns:nova=\"http://openstack.org/xmlns/libvirt/nova/{version}\">\
              <nova:package version=\"32.0.0\"/><nova:name>{}</nova:name>\
              <nova:creationTime>2026-01-31 12:00:00</nova:creationTime>\
              <nova:flavor name=\"{}\"{id}><nova:memory>{memory}</nova:memory><nova:disk>{disk}</nova:disk>\
              <nova:swap>{swap}</nova:swap><nova:ephemeral>{ephemeral}</nova:ephemeral>\
-             <nova:vcpus>{vcpus}</nova:vcpus></nova:flavor>\
+             <nova:vcpus>{vcpus}</nova:vcpus>{extra_specs}</nova:flavor>\
              <nova:owner><nova:user uuid=\"{}\">{}</nova:user><nova:project uuid=\"{}\">{}</nova:project></nova:owner>",
             escape(&self.name),
             escape(&self.flavor.name),
@@ -85,8 +103,32 @@ impl Nova {
         if let Some(image) = &self.image {
             let _ = write!(xml, "<nova:root type=\"image\" uuid=\"{}\"/>", escape(image));
         }
+        if let Some(meta) = &self.image_meta {
+            xml += &meta.xml();
+        }
         xml + "</nova:instance>"
     }
+}
+
+impl ImageMeta {
+    fn xml(&self) -> String {
+        let uuid = self.uuid.as_ref().map_or_else(String::new, |uuid| format!(" uuid=\"{}\"", escape(uuid)));
+        let mut xml = format!("<nova:image{uuid}>");
+        for (element, text) in &self.fields {
+            let _ = write!(xml, "<nova:{element}>{}</nova:{element}>", escape(text));
+        }
+        let properties = named("property", &self.properties);
+        let _ = write!(xml, "<nova:properties>{properties}</nova:properties></nova:image>");
+        xml
+    }
+}
+
+/// Elements of a name and a text.
+fn named(element: &str, pairs: &[(String, String)]) -> String {
+    let each = pairs.iter().map(|(name, text)| {
+        format!("<nova:{element} name=\"{}\">{}</nova:{element}>", escape(name), escape(text))
+    });
+    each.collect()
 }
 
 /// Text for an XML text or attribute.

@@ -11,14 +11,14 @@ use lab::{Disk, Guest, Libvirtd, Nic, Os, Power, instance, instances, node_file,
 fn guests_start_answer_and_end_with_their_libvirtd() -> Result<()> {
     let mut libvirtd = Libvirtd::start()?;
     let mut bare = Guest::paused("bare", "00000000-6e65-4068-8f73-000000000001", 65_536);
-    bare.disks.push(Disk { device: "vda".into(), file: "bare.raw".into(), bytes: 8 << 20 });
+    bare.disks.push(Disk::raw("vda", "bare.raw", 8 << 20));
     libvirtd.define_and_start(&bare)?;
     let mut linux = Guest {
         maximum_kib: 131_072,
         current_kib: 114_688,
         vcpus: 1,
         os: Os::Linux,
-        disks: vec![Disk { device: "vda".into(), file: "linux.raw".into(), bytes: 8 << 20 }],
+        disks: vec![Disk::raw("vda", "linux.raw", 8 << 20)],
         ..instance(3)
     };
     linux.nics.truncate(1);

@@ -106,6 +106,6 @@ impl How {
 }
 
 fn with_disk(n: u32) -> Guest {
-    let disk = Disk { device: "vda".into(), file: format!("{n}.raw"), bytes: u64::from(n) << 20 };
+    let disk = Disk::raw("vda", &format!("{n}.raw"), u64::from(n) << 20);
     Guest { disks: vec![disk], ..paused(n) }
 }

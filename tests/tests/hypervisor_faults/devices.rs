@@ -18,7 +18,7 @@ const NIC: &str = "<interface type='ethernet'><mac address='52:54:00:00:00:07'/>
 fn devices_are_polled_from_the_cycle_after_they_are_plugged_in_and_no_more_after_they_are_out() -> Result<()>
 {
     let libvirtd = Libvirtd::start()?;
-    let disk = Disk { device: "vda".into(), file: "first.raw".into(), bytes: 8 * MIB };
+    let disk = Disk::raw("vda", "first.raw", 8 * MIB);
     // It takes a guest's help to unplug a device.
     let guest = Guest {
         maximum_kib: 131_072,

@@ -49,8 +49,10 @@ const DEMO: &[Package] = &[
 const TEST: &[Package] = &[
     Package { name: "libvirt-daemon", probe: Probe::Program("libvirtd") },
     Package { name: "qemu-system-x86", probe: Probe::Program("qemu-system-x86_64") },
+    Package { name: "qemu-utils", probe: Probe::Program("qemu-img") },
+    Package { name: "mount", probe: Probe::Program("losetup") },
     Package { name: "python3-venv", probe: Probe::Program("python3") },
-    // An old Ceilometer needs a module in C that PyPI has no binary of.
+    // Ceilometer's libvirt, and a module of an old one, are built here: PyPI has no binaries of them.
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "ca-certificates", probe: Probe::None },

@@ -1,8 +1,11 @@
-//! Nova's element in a domain's metadata, as nova's libvirt driver writes it.
+//! Nova's element in a domain's metadata, as nova's libvirt driver writes it and Ceilometer finds it.
+//!
+//! Ceilometer has the element from libvirt, which keeps one for each namespace, whatever its name, and hands it out with that namespace
+//! taken off every element within: so one of no namespace is as good.
 
 use roxmltree::Node;
 
-use super::{MOST_PROPERTIES, XmlError, bounded, child, children, owned, text};
+use super::{MOST_PROPERTIES, XmlError, bounded, owned, text};
 use crate::identity::{Flavor, Image, Nova};
 
 /// Nova's namespaces in the order in which they are looked for: a domain from before an upgrade has the older one.
@@ -19,9 +22,9 @@ const IMAGE_FIELDS: [(&str, &str); 4] = [
 
 /// Nova's metadata; None where there is none.
 pub(super) fn read(metadata: Node<'_, '_>) -> Result<Option<Nova>, XmlError> {
-    let found = NAMESPACES
-        .iter()
-        .find_map(|namespace| metadata.children().find(|node| node.has_tag_name((*namespace, "instance"))));
+    let found = NAMESPACES.iter().find_map(|namespace| {
+        metadata.children().find(|node| node.is_element() && node.tag_name().namespace() == Some(namespace))
+    });
     let Some(instance) = found else { return Ok(None) };
     let owner = child(instance, "owner");
     let user = owner.and_then(|owner| child(owner, "user"));
@@ -83,4 +86,19 @@ fn properties(
 ) -> Result<Vec<(String, String)>, XmlError> {
     let pairs = children(list, element).filter_map(|node| Some((owned(node, "name")?, text(node))));
     bounded(what, MOST_PROPERTIES, pairs)
+}
+
+/// The first child element by that name.
+fn child<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> Option<Node<'a, 'input>> {
+    children(parent, name).next()
+}
+
+/// The child elements by that name, of nova's namespaces or of none.
+fn children<'a, 'input>(parent: Node<'a, 'input>, name: &str) -> impl Iterator<Item = Node<'a, 'input>> {
+    parent.children().filter(move |node| {
+        let tag = node.tag_name();
+        node.is_element()
+            && tag.name() == name
+            && tag.namespace().is_none_or(|namespace| NAMESPACES.contains(&namespace))
+    })
 }

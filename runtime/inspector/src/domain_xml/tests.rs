@@ -132,6 +132,24 @@ fn nested_elements_of_other_namespaces_are_not_taken_for_novas() {
 }
 
 #[test]
+fn novas_elements_are_found_with_their_namespace_and_without() {
+    for instance in [
+        "<instance xmlns='http://openstack.org/xmlns/libvirt/nova/1.1'><name>x</name><owner><user uuid='u'/></owner></instance>",
+        "<n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1'><name>x</name>\
+         <owner><n:user uuid='u'/></owner></n:instance>",
+    ] {
+        let identity = identity(domain(&format!("<metadata>{instance}</metadata>")), known(UUID)).unwrap();
+        assert_eq!(identity.user_id.as_deref(), Some("u"), "{instance}");
+        assert_eq!(identity.nova.unwrap().display_name, "x", "{instance}");
+    }
+    let xml = domain(
+        "<metadata><n:instance xmlns:n='http://openstack.org/xmlns/libvirt/nova/1.1' xmlns:o='urn:other'>\
+         <o:name>other</o:name><n:name>x</n:name></n:instance></metadata>",
+    );
+    assert_eq!(identity(xml, known(UUID)).unwrap().nova.unwrap().display_name, "x");
+}
+
+#[test]
 fn a_uuid_that_is_not_the_domains_is_refused() {
     let of = |uuid: &str| identity(format!("<domain>{uuid}</domain>"), known(UUID));
     assert!(matches!(of(""), Err(XmlError::Uuid(_))));

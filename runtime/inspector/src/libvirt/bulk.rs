@@ -9,10 +9,16 @@
 //! Of a qemu that was killed a moment ago libvirt gives a CPU time and a resident size of 0, which no process has: it reads
 //! `/proc` of a process that is not there. They are no reading.
 //!
+//! A call does not wait for another client's in the same monitor, which may never return: it gives a record at once that lacks what
+//! the monitor would have told. Such a short record is asked for again, after [`PAUSES_MS`], so that a client which polls at the same
+//! moment (nova, another agent) costs no readings; after that it is taken as it is.
+//!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
 //! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
 //! that is shut off an allocation of 0 is left out. So each disk is asked by virDomainGetBlockInfo, whose values Ceilometer
 //! reports: allocation is the storage that the image takes, physical the size of the file or device that holds it.
+
+use std::time::Duration;
 
 use super::readings::{Readings, missing, reading};
 use crate::clock;
@@ -34,6 +40,10 @@ pub(super) const ALL: u32 = STATE
 
 /// libvirt's "every group that the driver has", those of a newer libvirt included.
 const EVERY: u32 = 0;
+
+/// The waits before a short record is asked for again. Another client's call takes milliseconds, or hundreds of them on a host
+/// that is overloaded; half a second in all is little beside the deadline of a call, be the monitor stuck.
+const PAUSES_MS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
 /// The groups of the call for the whole host.
 pub(super) fn host_stats(groups: &Groups) -> u32 {
@@ -93,7 +103,7 @@ pub(super) fn read(
     identity: &Identity,
     active: bool,
 ) -> Result<Readings, ffi::Error> {
-    let all = match reading(domain.stats(stats))? {
+    let all = match reading(record(domain, stats, identity, active))? {
         Ok(Some(fields)) => fields,
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
@@ -138,6 +148,38 @@ fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
         Err(Missing::NotFound) => Missing::NotFound,
         Ok(_) | Err(_) => why,
     })
+}
+
+/// One instance's record, whole where it can be had.
+fn record(
+    domain: &Domain,
+    stats: u32,
+    identity: &Identity,
+    active: bool,
+) -> Result<Option<Vec<(String, Field)>>, ffi::Error> {
+    let mut record = domain.stats(stats)?;
+    for pause in PAUSES_MS {
+        let is_short = record.as_deref().is_some_and(|fields| active && is_short(fields, stats, identity));
+        if !is_short {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(pause));
+        record = domain.stats(stats)?;
+    }
+    Ok(record)
+}
+
+/// Whether a record of a running instance lacks what its monitor tells: counters of disks, the memory of its process (which
+/// libvirt reads together with the balloon's).
+fn is_short(record: &[(String, Field)], stats: u32, identity: &Identity) -> bool {
+    let fields = Fields::new(record);
+    let asked = |group: u32| stats == EVERY || stats & group != 0;
+    // Shut off since the sweep: there is no monitor to tell more.
+    let runs = still_active(true, &fields);
+    let memory = asked(virt_sys::VIR_DOMAIN_STATS_BALLOON) && fields.number("balloon.rss").is_none();
+    let disks = fields::disks(&fields, &identity.disks);
+    let counts = disks.is_empty() || disks.iter().any(|disk| disk.read_requests.is_some());
+    runs && (memory || asked(virt_sys::VIR_DOMAIN_STATS_BLOCK) && !counts)
 }
 
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
@@ -199,6 +241,30 @@ mod tests {
         assert!(still_active(true, &Fields::default()), "no state is no news");
         let stats = instance_stats(&Groups::from([Group::Cpu])).unwrap();
         assert_eq!(stats & STATE, STATE, "the state comes with the times");
+    }
+
+    #[test]
+    fn a_record_without_what_the_monitor_tells_is_short() {
+        let vda = crate::identity::DiskDevice { device: "vda".into(), source: None };
+        let identity = Identity { disks: vec![vda], ..Identity::default() };
+        let is_short = |stats, record: &[(&str, Field)]| {
+            let record: Vec<_> =
+                record.iter().map(|(name, field)| ((*name).to_owned(), field.clone())).collect();
+            is_short(&record, stats, &identity)
+        };
+        let number = |name: &'static str| (name, Field::Unsigned(1));
+        let (balloon, block) = (virt_sys::VIR_DOMAIN_STATS_BALLOON, virt_sys::VIR_DOMAIN_STATS_BLOCK);
+        assert!(is_short(balloon, &[number("balloon.maximum")]));
+        assert!(!is_short(balloon, &[number("balloon.maximum"), number("balloon.rss")]));
+        let vda = [number("block.count"), ("block.0.name", Field::Text("vda".into()))];
+        assert!(is_short(block, &vda));
+        assert!(is_short(EVERY, &vda));
+        let counted = [vda[0].clone(), vda[1].clone(), number("block.0.rd.reqs")];
+        assert!(!is_short(block, &counted));
+        assert!(is_short(block | balloon, &counted), "memory is missing");
+        let shut_off = ("state.state", Field::Signed(5));
+        assert!(!is_short(block | balloon, &[shut_off]));
+        assert!(!is_short(virt_sys::VIR_DOMAIN_STATS_VCPU, &[]), "it needs no monitor");
     }
 
     #[test]
