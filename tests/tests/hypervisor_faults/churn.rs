@@ -85,7 +85,7 @@ impl How {
         match self {
             Self::Killed => {
                 // Every other time while a call is in its monitor.
-                if run % 2 == 0 {
+                if run.is_multiple_of(2) {
                     signal(pid, Signal::STOP);
                     until("a call into it", LIMIT, || {
                         Ok(libvirtd.virsh(&["domcontrol", &guest.name])?.contains("occupied").then_some(()))
