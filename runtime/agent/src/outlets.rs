@@ -1,6 +1,6 @@
 //! The publishers of the sinks: each publisher gets every sample of its sink.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::Pipeline;
 use futures_util::future::join_all;
@@ -35,6 +35,13 @@ impl Outlets {
         while let Some(publisher) = publishers.next() {
             let samples = if publishers.peek().is_some() { batch.clone() } else { batch.take() };
             publisher.publish(samples.unwrap_or_default());
+        }
+    }
+
+    /// Lets a poll wait for those publishers of these sinks that deliver and are far behind, until `deadline` at most.
+    pub fn pace(&self, sinks: &[usize], deadline: Instant) {
+        for publisher in sinks.iter().flat_map(|sink| &self.sinks[*sink]) {
+            publisher.pace(deadline);
         }
     }
 

@@ -311,7 +311,7 @@ pub(crate) mod tests {
             resource_id: "resource".into(),
             timestamp: Timestamp::now(),
             metadata: metadata.clone(),
-            extra: serde_json::Map::new(),
+            extra: None,
             message_id: Uuid::new_v4(),
             monotonic_time: None,
         };

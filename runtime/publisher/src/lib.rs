@@ -35,7 +35,7 @@ mod stats;
 mod weight;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sample::Sample;
 use sample::check::check;
@@ -170,6 +170,12 @@ impl Publisher {
                 "the publisher's queue is full, its oldest samples are dropped"
             );
         }
+    }
+
+    /// Lets a poll that is far ahead of a target which takes batches wait for it, until `deadline` at most: no cycle is too large for the
+    /// queue while the broker is well. A target that takes nothing is waited for a moment, once. Blocks the thread.
+    pub fn pace(&self, deadline: Instant) {
+        self.shared.queue.pace(deadline);
     }
 
     /// Waits until the target has everything that was published so far or since, for `deadline` at most. Says whether it does.

@@ -155,12 +155,17 @@ mod tests {
         );
     }
 
+    fn heavy_metadata(text: String) -> std::sync::Arc<sample::Metadata> {
+        let fields = [("text".to_owned(), text.into())].into_iter().collect();
+        std::sync::Arc::new(sample::Metadata::new(fields))
+    }
+
     #[test]
     fn a_batch_that_is_too_large_for_one_message_becomes_several() {
         let mut heavy = samples(50);
         for sample in &mut heavy {
             // Quotes: four bytes each, where JSON stands in JSON.
-            sample.extra.insert("text".into(), "\"".repeat(40_000).into());
+            sample.extra = Some(heavy_metadata("\"".repeat(40_000)));
         }
         let (settings, secret) = (AmqpSettings::default(), Secret::new("s"));
         let sent = messages(&settings, &secret, &heavy);

@@ -10,7 +10,8 @@
 //! ended; so no path through an error can lose one.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sample::Sample;
 use tokio::sync::Notify;
@@ -20,6 +21,12 @@ use crate::weight::weight;
 /// Memory that waiting samples may take, about, however few batches they are: a guest may give each of its samples metadata of 64 KiB. Four
 /// times what a full queue of honest samples takes.
 const MAX_BYTES: usize = 128 << 20;
+
+/// Batches that a poll may be ahead of a target that takes them: as many as await confirmation at once, and as many again.
+const AHEAD: usize = 128;
+
+/// How long a poll waits for a target that takes nothing. A broker that is well confirms a window in milliseconds.
+const STALL: Duration = Duration::from_millis(250);
 
 /// The queue; cloning gives another handle.
 #[derive(Clone, Debug)]
@@ -32,6 +39,8 @@ struct Inner {
     arrived: Notify,
     settled: Notify,
     closing: Notify,
+    /// The target has taken a batch, or the queue is closed: for those who wait on threads.
+    eased: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +51,10 @@ struct State {
     bytes: usize,
     next: u64,
     taken: usize,
+    /// Batches that the target has.
+    done: u64,
+    /// What `done` was when a poll waited in vain.
+    stalled_at: Option<u64>,
     /// Samples that were dropped as a batch returned into a full queue; whoever pushes next reports them.
     lost: usize,
     closed: bool,
@@ -82,6 +95,7 @@ impl Queue {
             arrived: Notify::new(),
             settled: Notify::new(),
             closing: Notify::new(),
+            eased: Condvar::new(),
         };
         Self(Arc::new(inner))
     }
@@ -121,6 +135,31 @@ impl Queue {
         }
     }
 
+    /// Lets a poll that is far ahead of a target which takes batches wait for it, so that a cycle of any size passes through a small
+    /// part of the queue; blocks the thread until `deadline` at most. A target that takes nothing is not waited for: after [`STALL`]
+    /// once, and then not again before it has taken something.
+    pub(crate) fn pace(&self, deadline: Instant) {
+        let mut state = self.state();
+        loop {
+            let far_ahead = state.waiting.len() + state.taken > AHEAD;
+            let now = Instant::now();
+            if !far_ahead || state.closed || state.stalled_at == Some(state.done) || now >= deadline {
+                return;
+            }
+            let before = state.done;
+            let patience = STALL.min(deadline - now);
+            let waited = self
+                .0
+                .eased
+                .wait_timeout_while(state, patience, |state| state.done == before && !state.closed);
+            let (guard, out_of_patience) = waited.unwrap_or_else(PoisonError::into_inner);
+            state = guard;
+            if out_of_patience.timed_out() && state.done == before {
+                state.stalled_at = Some(before);
+            }
+        }
+    }
+
     /// Waits until nothing waits and nothing is taken.
     pub(crate) async fn settled(&self) {
         loop {
@@ -141,6 +180,7 @@ impl Queue {
     pub(crate) fn close(&self) {
         self.state().closed = true;
         self.0.closing.notify_waiters();
+        self.0.eased.notify_all();
         // A worker waits for batches with one call at a time.
         self.0.arrived.notify_one();
     }
@@ -177,6 +217,7 @@ impl Queue {
         let mut state = self.state();
         state.taken -= 1;
         let came_back = returned.is_some();
+        state.done += u64::from(!came_back);
         if let Some((number, batch)) = returned {
             state.add(number, batch);
             state.shrink_to(self.0.capacity);
@@ -188,6 +229,8 @@ impl Queue {
         }
         if came_back {
             self.0.arrived.notify_one();
+        } else {
+            self.0.eased.notify_all();
         }
     }
 }
@@ -243,7 +286,10 @@ mod tests {
         let queue = Queue::new(1_000);
         let heavy = || {
             let mut batch = samples(1);
-            batch[0].extra.insert("text".into(), "x".repeat(MAX_BYTES / 3).into());
+            // It is kept as the object, and in three forms.
+            let text = "x".repeat(MAX_BYTES / 12).into();
+            let fields = [("text".to_owned(), text)].into_iter().collect();
+            batch[0].extra = Some(Arc::new(sample::Metadata::new(fields)));
             batch
         };
         let lost: Vec<usize> = (0..4).map(|_| queue.push(heavy())).collect();
@@ -251,6 +297,47 @@ mod tests {
         assert_eq!(queue.waiting(), 2);
         assert_eq!(queue.drain(), 2);
         assert_eq!(queue.0.state.lock().unwrap().bytes, 0);
+    }
+
+    #[tokio::test]
+    async fn a_poll_that_is_far_ahead_waits_for_a_target_that_takes_and_for_no_other() {
+        let queue = Queue::new(10 * AHEAD);
+        let far = Instant::now() + Duration::from_secs(3_600);
+        (0..AHEAD).for_each(|_| assert_eq!(queue.push(samples(1)), 0));
+        queue.pace(far);
+        queue.push(samples(1));
+        // Nobody takes: it is waited for once.
+        let started = Instant::now();
+        queue.pace(far);
+        assert!(started.elapsed() >= STALL);
+        assert_eq!(queue.state().stalled_at, Some(0));
+        queue.pace(far);
+        assert_eq!(queue.waiting(), AHEAD + 1);
+        // Somebody does: it is waited for as long as that takes.
+        (0..2 * AHEAD).for_each(|_| assert_eq!(queue.push(samples(1)), 0));
+        queue.next().await.unwrap().done();
+        let taking = {
+            let queue = queue.clone();
+            tokio::spawn(async move {
+                while queue.waiting() > 0 {
+                    queue.next().await.unwrap().done();
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
+        let pacing = queue.clone();
+        tokio::task::spawn_blocking(move || {
+            pacing.pace(far);
+            assert!(pacing.waiting() <= AHEAD);
+        })
+        .await
+        .unwrap();
+        taking.await.unwrap();
+        // One that is closed is not waited for, nor is a deadline passed.
+        (0..2 * AHEAD).for_each(|_| assert_eq!(queue.push(samples(1)), 0));
+        queue.pace(Instant::now());
+        queue.close();
+        queue.pace(far);
     }
 
     #[tokio::test]

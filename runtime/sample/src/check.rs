@@ -113,7 +113,7 @@ pub fn check(sample: &Sample) -> Result<(), Fault> {
     }
     ensure((0..CALENDAR_END).contains(&sample.timestamp.micros()), Fault::Timestamp)?;
     ensure(sample.monotonic_time.is_none_or(f64::is_finite), Fault::MonotonicTime)?;
-    sample.metadata.check(&sample.extra)
+    sample.metadata.check(sample.extra.as_deref())
 }
 
 pub(crate) fn metadata(measure: &Measure) -> Result<(), Fault> {
@@ -161,7 +161,7 @@ mod tests {
             resource_id: "b9c03180".into(),
             timestamp: Timestamp::now(),
             metadata: Arc::new(Metadata::new(json!({"display_name": "a\nb"}).as_object().unwrap().clone())),
-            extra: serde_json::Map::new(),
+            extra: None,
             message_id: uuid::Uuid::nil(),
             monotonic_time: Some(1.5),
         }
@@ -174,7 +174,7 @@ mod tests {
         (0..=MAX_DEPTH).for_each(|_| deep = json!({ "a": deep }));
         let long: Arc<str> = "x".repeat(MAX_TEXT + 1).into();
         let with = |key: &str, value: Value| Sample {
-            extra: [(key.to_owned(), value)].into_iter().collect(),
+            extra: Some(Arc::new(Metadata::new([(key.to_owned(), value)].into_iter().collect()))),
             ..good()
         };
         let huge: Value = serde_json::from_str("1e999").unwrap();

@@ -19,6 +19,12 @@ use crate::signature::{self, Signing};
 /// The metadata's key in a sample, with which flattened names begin.
 const OUTER: &str = "resource_metadata";
 
+/// What a field takes beside its text: key, value, hash and index in the map, and its places in the texts.
+const FIELD_WEIGHT: usize = 256;
+
+/// Fields that are looked through one by one.
+const FEW: usize = 8;
+
 /// `resource_metadata` of an instance: a JSON object, with the forms in which every sample of the instance repeats it
 /// (JSON text, text to sign) kept beside it.
 #[derive(Debug)]
@@ -46,6 +52,13 @@ struct Part {
     plain: Range<usize>,
     quoted: Range<usize>,
     signed: Range<usize>,
+}
+
+/// What is rendered follows from the fields.
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
 }
 
 impl Metadata {
@@ -90,11 +103,19 @@ impl Metadata {
         &self.fields
     }
 
+    /// What a sample adds, as the collector era had it.
+    pub(crate) fn added_in_era(&self, variant: Variant) -> &Self {
+        let rewritten = self.eras[variant as usize].get_or_init(|| match variant.extra(&self.fields) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(fields) => Some(Box::new(Self::new(fields))),
+        });
+        rewritten.as_deref().unwrap_or(self)
+    }
+
     /// Whether a sample with this metadata and these additions may be published.
-    pub(crate) fn check(&self, extra: &Map<String, Value>) -> Result<(), Fault> {
+    pub(crate) fn check(&self, extra: Option<&Self>) -> Result<(), Fault> {
         let mut measure = self.measure;
-        if !extra.is_empty() {
-            let added = Measure::of(extra, OUTER.len() + 1);
+        if let Some(Self { measure: added, .. }) = extra {
             measure.bytes += added.bytes;
             measure.signed += added.signed;
             measure.bad_number |= added.bad_number;
@@ -103,6 +124,11 @@ impl Metadata {
             measure.too_deep |= added.too_deep;
         }
         check::metadata(&measure)
+    }
+
+    /// About how much memory it takes: its texts in their forms, and what its fields take beside them.
+    pub fn weight(&self) -> usize {
+        self.plain.len() * 2 + self.quoted.len() + self.signed.len() + self.parts.len() * FIELD_WEIGHT
     }
 
     /// Bytes of the JSON text in this form.
@@ -118,47 +144,59 @@ impl Metadata {
     }
 
     /// Writes the object, with the fields of `extra` added or in place of those of the same key.
-    pub(crate) fn write(&self, form: Form, extra: &Map<String, Value>, out: &mut Vec<u8>) {
+    pub(crate) fn write(&self, form: Form, extra: Option<&Self>, out: &mut Vec<u8>) {
         out.push(b'{');
-        if extra.is_empty() {
-            out.extend_from_slice(self.text(form));
-        } else {
-            for part in self.parts.iter().filter(|part| !extra.contains_key(&part.key)) {
-                let range = match form {
-                    Form::Plain => &part.plain,
-                    Form::Quoted => &part.quoted,
-                };
-                out.extend_from_slice(&self.text(form)[range.clone()]);
-                out.push(b',');
+        match extra {
+            None => out.extend_from_slice(self.text(form)),
+            Some(extra) => {
+                for part in self.parts.iter().filter(|part| !extra.has(&part.key)) {
+                    let range = match form {
+                        Form::Plain => &part.plain,
+                        Form::Quoted => &part.quoted,
+                    };
+                    out.extend_from_slice(&self.text(form)[range.clone()]);
+                    out.push(b',');
+                }
+                out.extend_from_slice(extra.text(form));
+                if extra.parts.is_empty() && out.last() == Some(&b',') {
+                    out.pop();
+                }
             }
-            for (key, value) in extra {
-                json::field(form, key, value, out);
-                out.push(b',');
-            }
-            out.pop();
         }
         out.push(b'}');
     }
 
     /// Signs the object of [`Metadata::write`].
-    pub(crate) fn sign(&self, extra: &Map<String, Value>, signing: &mut Signing, scratch: &mut Vec<u8>) {
-        if extra.is_empty() {
-            return signing.update(&self.signed);
-        }
+    pub(crate) fn sign(&self, extra: Option<&Self>, signing: &mut Signing, scratch: &mut Vec<u8>) {
+        let Some(extra) = extra else { return signing.update(&self.signed) };
         scratch.clear();
-        let mut added = crate::python::sorted(extra).into_iter().peekable();
-        for part in self.by_key.iter().map(|index| &self.parts[*index]) {
-            while let Some((key, value)) = added.next_if(|(key, _)| **key < part.key) {
-                sign_field(key, value, scratch);
+        let mut added = extra.sorted().peekable();
+        for part in self.sorted() {
+            while let Some(other) = added.next_if(|other| other.key < part.key) {
+                scratch.extend_from_slice(&extra.signed[other.signed.clone()]);
             }
-            if added.peek().is_none_or(|(key, _)| **key != part.key) {
+            if added.peek().is_none_or(|other| other.key != part.key) {
                 scratch.extend_from_slice(&self.signed[part.signed.clone()]);
             }
         }
-        for (key, value) in added {
-            sign_field(key, value, scratch);
+        for other in added {
+            scratch.extend_from_slice(&extra.signed[other.signed.clone()]);
         }
         signing.update(scratch);
+    }
+
+    /// The parts in the order of their keys.
+    fn sorted(&self) -> impl Iterator<Item = &Part> {
+        self.by_key.iter().map(|index| &self.parts[*index])
+    }
+
+    /// Whether it has the key. A sample adds a handful: looking through them is quicker than a hash.
+    fn has(&self, key: &str) -> bool {
+        if self.parts.len() <= FEW {
+            self.parts.iter().any(|part| part.key == key)
+        } else {
+            self.fields.contains_key(key)
+        }
     }
 }
 

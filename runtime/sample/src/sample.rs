@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::{Kind, Metadata, Timestamp, Volume};
@@ -36,8 +35,9 @@ pub struct Sample {
     pub timestamp: Timestamp,
     /// `resource_metadata`: what is known of the instance, shared by all its samples.
     pub metadata: Arc<Metadata>,
-    /// Keys that this sample adds to `resource_metadata`, or puts in place of the instance's; nested objects stand alone (no deep merge).
-    pub extra: Map<String, Value>,
+    /// What this sample adds to `resource_metadata`, or puts in place of the instance's; nested objects stand alone (no deep merge). The
+    /// samples of a disk or a vnic share it.
+    pub extra: Option<Arc<Metadata>>,
     /// `message_id`: unique to this sample; the collector stores it once.
     pub message_id: Uuid,
     /// `monotonic_time`: seconds of the host's monotonic clock when the snapshot was taken.

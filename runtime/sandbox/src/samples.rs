@@ -1,7 +1,9 @@
 //! What a guest returned, checked: declared meters, finite volumes, resources of the polled instance, bounded sizes.
 
+use std::sync::Arc;
+
 use inspector::Instance;
-use sample::Volume;
+use sample::{Metadata, Volume};
 use serde_json::{Map, Number, Value};
 
 use crate::contract::nephoscope::meter::types;
@@ -18,8 +20,9 @@ pub struct GuestSample {
     pub volume: Volume,
     /// The instance's UUID, or an id that contains it, or a filterref of one of its vnics.
     pub resource_id: String,
-    /// Keys to add to the instance's resource metadata; dotted keys are nested objects already.
-    pub metadata: Map<String, Value>,
+    /// What to add to the instance's resource metadata, where there is anything; dotted keys are nested objects already. Samples that
+    /// follow each other with the same share it.
+    pub metadata: Option<Arc<Metadata>>,
 }
 
 /// Checks the samples of one poll. Those that are refused are left out and named; going over a size ends the poll.
@@ -36,8 +39,9 @@ pub(crate) fn check(
     }
     let mut good = Vec::with_capacity(samples.len());
     let mut refused = Vec::new();
+    let mut last = Added::default();
     for sample in samples {
-        match read(sample, profile, instance) {
+        match read(sample, profile, instance, &mut last) {
             Ok(sample) => good.push(sample),
             Err(refusal) => refused.push(refusal),
         }
@@ -60,7 +64,12 @@ fn bytes(sample: &types::Sample) -> usize {
     sample.meter.len() + sample.resource_id.as_ref().map_or(0, String::len) + metadata.sum::<usize>()
 }
 
-fn read(sample: types::Sample, profile: &Profile, instance: &Instance) -> Result<GuestSample, Refusal> {
+fn read(
+    sample: types::Sample,
+    profile: &Profile,
+    instance: &Instance,
+    last: &mut Added,
+) -> Result<GuestSample, Refusal> {
     let Some(meter) = profile.meters.iter().position(|meter| meter.name == sample.meter) else {
         return Err(Refusal::UndeclaredMeter(excerpt(&sample.meter)));
     };
@@ -75,7 +84,7 @@ fn read(sample: types::Sample, profile: &Profile, instance: &Instance) -> Result
         Some(id) if is_of(&id, instance) => id,
         Some(id) => return Err(Refusal::ForeignResource(excerpt(&id))),
     };
-    let metadata = nest(sample.metadata)?;
+    let metadata = last.or_made_of(sample.metadata)?;
     Ok(GuestSample { meter, volume, resource_id, metadata })
 }
 
@@ -88,17 +97,57 @@ fn is_of(id: &str, instance: &Instance) -> bool {
             || identity.vnics.iter().any(|vnic| vnic.filterref.as_deref() == Some(id)))
 }
 
+/// What the last sample added. A guest says the same of each sample of a disk or a vnic: it is made once.
+#[derive(Default)]
+struct Added {
+    entries: Vec<(String, types::Value)>,
+    made: Option<Arc<Metadata>>,
+}
+
+impl Added {
+    fn or_made_of(&mut self, entries: Vec<(String, types::Value)>) -> Result<Option<Arc<Metadata>>, Refusal> {
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let same =
+            |((key, value), (other_key, other)): (&(String, types::Value), &(String, types::Value))| {
+                key == other_key && is_same(value, other)
+            };
+        if self.entries.len() != entries.len() || !self.entries.iter().zip(&entries).all(same) {
+            *self = Self::default();
+            self.made = Some(Arc::new(Metadata::new(nest(&entries)?)));
+            self.entries = entries;
+        }
+        Ok(self.made.clone())
+    }
+}
+
+/// Whether two values are one; a number that is none is not even itself.
+fn is_same(one: &types::Value, other: &types::Value) -> bool {
+    match (one, other) {
+        (types::Value::Text(one), types::Value::Text(other)) => one == other,
+        (types::Value::Integer(one), types::Value::Integer(other)) => one == other,
+        // By their bits: 0 and -0 are two texts.
+        (types::Value::Real(one), types::Value::Real(other)) => {
+            one.to_bits() == other.to_bits() && !one.is_nan()
+        }
+        (types::Value::Flag(one), types::Value::Flag(other)) => one == other,
+        (types::Value::Null, types::Value::Null) => true,
+        _ => false,
+    }
+}
+
 /// Names the instance to consumers that look there; a guest that could set it could report for another.
 const INSTANCE_ID: &str = "instance_id";
 
 /// Dotted keys become nested objects.
-fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refusal> {
+fn nest(entries: &[(String, types::Value)]) -> Result<Map<String, Value>, Refusal> {
     let mut fields = Map::new();
     for (key, value) in entries {
         let value = match value {
-            types::Value::Text(text) => Value::String(text),
-            types::Value::Integer(number) => Value::from(number),
-            types::Value::Real(number) => match Number::from_f64(number) {
+            types::Value::Text(text) => Value::String(text.clone()),
+            types::Value::Integer(number) => Value::from(*number),
+            types::Value::Real(number) => match Number::from_f64(*number) {
                 Some(number) => Value::Number(number),
                 None => {
                     return Err(Refusal::Metadata(format!(
@@ -107,13 +156,13 @@ fn nest(entries: Vec<(String, types::Value)>) -> Result<Map<String, Value>, Refu
                     )));
                 }
             },
-            types::Value::Flag(flag) => Value::Bool(flag),
+            types::Value::Flag(flag) => Value::Bool(*flag),
             types::Value::Null => Value::Null,
         };
         if key == INSTANCE_ID || key.starts_with(INSTANCE_ID) && key[INSTANCE_ID.len()..].starts_with('.') {
             return Err(Refusal::Metadata(format!("{INSTANCE_ID} is the runtime's to say")));
         }
-        insert(&mut fields, &key, value)?;
+        insert(&mut fields, key, value)?;
     }
     Ok(fields)
 }
@@ -168,7 +217,7 @@ mod tests {
 
     #[test]
     fn dotted_keys_become_nested_objects() {
-        let fields = nest(vec![
+        let fields = nest(&[
             ("parameters.bridge".into(), types::Value::Text("br0".into())),
             ("parameters.mtu".into(), types::Value::Integer(1500)),
             ("up".into(), types::Value::Flag(true)),
@@ -178,6 +227,22 @@ mod tests {
             Value::Object(fields),
             serde_json::json!({"parameters": {"bridge": "br0", "mtu": 1500}, "up": true})
         );
+    }
+
+    #[test]
+    fn samples_share_what_they_add_as_long_as_it_is_the_same() {
+        let mut last = Added::default();
+        let mut added = |value: types::Value| last.or_made_of(vec![("k".into(), value)]).unwrap().unwrap();
+        let text = |text: &str| types::Value::Text(text.into());
+        let (one, same, other) = (added(text("a")), added(text("a")), added(text("b")));
+        assert!(Arc::ptr_eq(&one, &same) && !Arc::ptr_eq(&same, &other));
+        let (zero, minus) = (added(types::Value::Real(0.0)), added(types::Value::Real(-0.0)));
+        assert!(!Arc::ptr_eq(&zero, &minus));
+        assert!(last.or_made_of(Vec::new()).unwrap().is_none());
+        assert!(last.or_made_of(vec![("k".into(), types::Value::Real(f64::NAN))]).is_err());
+        let (null, flag) = (types::Value::Null, types::Value::Flag(false));
+        let made = last.or_made_of(vec![("k".into(), null)]).unwrap().unwrap();
+        assert!(!Arc::ptr_eq(&made, &last.or_made_of(vec![("k".into(), flag)]).unwrap().unwrap()));
     }
 
     #[test]
@@ -193,7 +258,8 @@ mod tests {
             vec!["a.b.c.d.e.f.g.h.i"],
         ] {
             let entries = keys.iter().map(|key| ((*key).to_owned(), flag())).collect();
-            assert!(nest(entries).is_err(), "{keys:?}");
+            let entries: Vec<_> = entries;
+            assert!(nest(&entries).is_err(), "{keys:?}");
         }
     }
 }

@@ -54,7 +54,7 @@ impl Samples {
                     resource_id: uuid.clone(),
                     timestamp,
                     metadata: metadata.clone(),
-                    extra: serde_json::Map::new(),
+                    extra: None,
                     message_id: Uuid::new_v4(),
                     monotonic_time: Some(12345.678),
                 }

@@ -32,7 +32,9 @@ impl Variant {
 
     /// Which of them a release's sample has.
     pub(crate) fn of(sample: &Sample, release: Release) -> Self {
-        if release <= Release::Kilo && sample.extra.contains_key(MAC) {
+        if release <= Release::Kilo
+            && sample.extra.as_ref().is_some_and(|extra| extra.fields().contains_key(MAC))
+        {
             Self::Vnic
         } else if release <= Release::Juno {
             Self::FlavorId

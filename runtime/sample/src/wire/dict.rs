@@ -4,10 +4,8 @@
 //! [`crate::metadata`]). What the two dialects write differently is settled in a [`View`] of the sample before, but for the
 //! three keys that the era did not have.
 
-use std::borrow::Cow;
 use std::io::Write;
 
-use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::era::metadata::Variant;
@@ -43,7 +41,7 @@ struct View<'a> {
     unit: &'a str,
     volume: Volume,
     metadata: &'a Metadata,
-    extra: Cow<'a, Map<String, Value>>,
+    extra: Option<&'a Metadata>,
 }
 
 impl<'a> View<'a> {
@@ -53,7 +51,7 @@ impl<'a> View<'a> {
                 unit: &sample.unit,
                 volume: sample.volume,
                 metadata: &sample.metadata,
-                extra: Cow::Borrowed(&sample.extra),
+                extra: sample.extra.as_deref(),
             },
             Dialect::Era(release) => {
                 let variant = Variant::of(sample, release);
@@ -61,7 +59,7 @@ impl<'a> View<'a> {
                     unit: era::unit(&sample.unit),
                     volume: steady::volume(sample.volume),
                     metadata: sample.metadata.in_era(variant),
-                    extra: variant.extra(&sample.extra),
+                    extra: sample.extra.as_deref().map(|extra| extra.added_in_era(variant)),
                 }
             }
         }
@@ -111,7 +109,7 @@ impl<'a> Encoder<'a> {
         self.string(out, "resource_id", &sample.resource_id);
         self.string(out, "timestamp", &moment.1);
         self.key(out, "resource_metadata");
-        view.metadata.write(form, &view.extra, out);
+        view.metadata.write(form, view.extra, out);
         out.push(b',');
         self.key(out, "message_id");
         uuid(form, sample.message_id, out);
@@ -187,7 +185,7 @@ impl<'a> Encoder<'a> {
         }
         put(text, "resource_id", &sample.resource_id);
         signing.update(text);
-        view.metadata.sign(&view.extra, &mut signing, text);
+        view.metadata.sign(view.extra, &mut signing, text);
         text.clear();
         put(text, "source", &sample.source);
         put(text, "timestamp", moment);

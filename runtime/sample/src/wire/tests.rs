@@ -43,7 +43,7 @@ fn sample(volume: Volume, extra: Value) -> Sample {
         resource_id: "b9c03180-0000-4000-8000-000000000001".into(),
         timestamp: Timestamp::parse("2026-01-31T23:59:59.000001").unwrap(),
         metadata: Arc::new(Metadata::new(awkward_metadata())),
-        extra: map(extra),
+        extra: Some(Arc::new(Metadata::new(map(extra)))),
         message_id: Uuid::from_u128(7),
         monotonic_time: Some(819.658955962),
     }
@@ -231,7 +231,7 @@ fn a_collectors_samples_have_twelve_keys_and_verify_on_python_2() {
     for (name, release) in Release::ALL {
         for volume in volumes().into_iter().chain([Volume::Real(1.0 / 3.0), Volume::Real(123_456_789_012.5)])
         {
-            let samples = [odd(volume), Sample { extra: Map::new(), unit: "GiB".into(), ..odd(volume) }];
+            let samples = [odd(volume), Sample { extra: None, unit: "GiB".into(), ..odd(volume) }];
             let heading = Heading::Notifier { release: *release, host: "h", event_type: "metering" };
             let notification = decode(&encode(heading, &samples, &secret)).unwrap();
             assert_eq!((notification.event_type.as_str(), notification.samples.len()), ("metering", 2));
