@@ -13,6 +13,9 @@ use clap::Parser;
 
 use cli::{Cli, Command, SampleCommand, SnapshotCommand};
 
+#[global_allocator]
+static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(&cli.log, cli.log_format);

@@ -34,7 +34,7 @@ pub(crate) fn check(
     if samples.len() > profile.limits.samples {
         return Err(Failure::Samples);
     }
-    if samples.iter().map(bytes).sum::<usize>() > profile.limits.sample_bytes {
+    if bytes_of_all(&samples) > profile.limits.sample_bytes {
         return Err(Failure::SampleBytes);
     }
     let mut good = Vec::with_capacity(samples.len());
@@ -52,8 +52,22 @@ pub(crate) fn check(
 /// What a key of metadata costs beside its text, and each of the objects that its dots make.
 const LEVEL_BYTES: usize = 64;
 
-fn bytes(sample: &types::Sample) -> usize {
-    let metadata = sample.metadata.iter().map(|(key, value)| {
+/// What the samples of a poll take. Metadata that is the same as the sample's before is shared with it and counts once.
+fn bytes_of_all(samples: &[types::Sample]) -> usize {
+    let mut last: &[(String, types::Value)] = &[];
+    let mut bytes = 0;
+    for sample in samples {
+        bytes += sample.meter.len() + sample.resource_id.as_ref().map_or(0, String::len);
+        if !are_same(last, &sample.metadata) {
+            bytes += metadata_bytes(&sample.metadata);
+        }
+        last = &sample.metadata;
+    }
+    bytes
+}
+
+fn metadata_bytes(metadata: &[(String, types::Value)]) -> usize {
+    let each = metadata.iter().map(|(key, value)| {
         let levels = key.bytes().filter(|byte| *byte == b'.').count() + 1;
         let text = match value {
             types::Value::Text(text) => text.len(),
@@ -61,7 +75,7 @@ fn bytes(sample: &types::Sample) -> usize {
         };
         key.len() + text + levels * LEVEL_BYTES
     });
-    sample.meter.len() + sample.resource_id.as_ref().map_or(0, String::len) + metadata.sum::<usize>()
+    each.sum()
 }
 
 fn read(
@@ -93,7 +107,8 @@ fn is_of(id: &str, instance: &Instance) -> bool {
     let identity = &instance.identity;
     let clean = id.len() <= NAME_BYTES && !id.chars().any(char::is_control);
     clean
-        && (id.contains(&identity.uuid)
+        && (id.starts_with(&identity.uuid)
+            || id.contains(&identity.uuid)
             || identity.vnics.iter().any(|vnic| vnic.filterref.as_deref() == Some(id)))
 }
 
@@ -109,17 +124,20 @@ impl Added {
         if entries.is_empty() {
             return Ok(None);
         }
-        let same =
-            |((key, value), (other_key, other)): (&(String, types::Value), &(String, types::Value))| {
-                key == other_key && is_same(value, other)
-            };
-        if self.entries.len() != entries.len() || !self.entries.iter().zip(&entries).all(same) {
+        if !are_same(&self.entries, &entries) {
             *self = Self::default();
             self.made = Some(Arc::new(Metadata::new(nest(&entries)?)));
             self.entries = entries;
         }
         Ok(self.made.clone())
     }
+}
+
+fn are_same(some: &[(String, types::Value)], others: &[(String, types::Value)]) -> bool {
+    let same = |((key, value), (other_key, other)): (&(String, types::Value), &(String, types::Value))| {
+        key == other_key && is_same(value, other)
+    };
+    some.len() == others.len() && some.iter().zip(others).all(same)
 }
 
 /// Whether two values are one; a number that is none is not even itself.
@@ -227,6 +245,20 @@ mod tests {
             Value::Object(fields),
             serde_json::json!({"parameters": {"bridge": "br0", "mtu": 1500}, "up": true})
         );
+    }
+
+    #[test]
+    fn metadata_that_is_shared_counts_once() {
+        let sample = |key: &str| types::Sample {
+            meter: "m".into(),
+            volume: types::Volume::Count(0),
+            resource_id: None,
+            metadata: vec![(key.into(), types::Value::Text("x".repeat(1_000)))],
+        };
+        let one = bytes_of_all(&[sample("a")]);
+        assert!(one > 1_000);
+        assert_eq!(bytes_of_all(&[sample("a"), sample("a"), sample("a")]), one + 2);
+        assert_eq!(bytes_of_all(&[sample("a"), sample("b"), sample("a")]), 3 * one);
     }
 
     #[test]

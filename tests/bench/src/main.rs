@@ -24,6 +24,9 @@ Usage: cargo xtask bench [poll] [publish] [collect] [cycle] [real]     all of th
             libvirtd: time, CPU per sample, memory, and the bare calls beside it; needs root for the libvirtd
   real      the same at real qemu guests; needs root";
 
+#[global_allocator]
+static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -40,6 +40,7 @@ enum Probe {
 const DEMO: &[Package] = &[
     Package { name: "gcc", probe: Probe::Program("cc") },
     Package { name: "libc6-dev", probe: Probe::None },
+    Package { name: "make", probe: Probe::Program("make") },
     Package { name: "pkg-config", probe: Probe::Program("pkg-config") },
     Package { name: "libvirt-dev", probe: Probe::Library("libvirt") },
     Package { name: "rabbitmq-server", probe: Probe::File("/usr/lib/rabbitmq/bin/rabbitmq-server") },

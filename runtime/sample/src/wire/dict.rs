@@ -5,6 +5,7 @@
 //! three keys that the era did not have.
 
 use std::io::Write;
+use std::ops::Range;
 
 use uuid::Uuid;
 
@@ -96,7 +97,7 @@ impl<'a> Encoder<'a> {
         self.string(out, "counter_type", sample.kind.as_str());
         self.string(out, "counter_unit", view.unit);
         self.key(out, "counter_volume");
-        volume(view.volume, out);
+        let volume = appended(out, |out| volume(view.volume, out));
         out.push(b',');
         self.optional(out, "user_id", sample.user_id.as_deref());
         if present {
@@ -114,10 +115,11 @@ impl<'a> Encoder<'a> {
         self.key(out, "message_id");
         uuid(form, sample.message_id, out);
         out.push(b',');
+        let mut monotonic_time = 0..0;
         if present {
             self.key(out, "monotonic_time");
             match sample.monotonic_time {
-                Some(seconds) => python::float(seconds, out),
+                Some(seconds) => monotonic_time = appended(out, |out| python::float(seconds, out)),
                 None => out.extend_from_slice(b"null"),
             }
             out.push(b',');
@@ -125,7 +127,9 @@ impl<'a> Encoder<'a> {
         self.key(out, "message_signature");
         out.extend_from_slice(form.quote());
         if let Some(signing) = self.secret.begin() {
-            out.extend_from_slice(&self.sign(signing, sample, &view, &moment.1));
+            let numbers = Numbers { volume: &out[volume], monotonic_time: &out[monotonic_time] };
+            let signature = self.sign(signing, sample, &view, numbers, &moment.1);
+            out.extend_from_slice(&signature);
         }
         out.extend_from_slice(form.quote());
         out.push(b'}');
@@ -156,7 +160,14 @@ impl<'a> Encoder<'a> {
     }
 
     /// Signs the sample: its keys in their order, the metadata in its place among them.
-    fn sign(&mut self, mut signing: Signing, sample: &Sample, view: &View<'_>, moment: &str) -> [u8; 64] {
+    fn sign(
+        &mut self,
+        mut signing: Signing,
+        sample: &Sample,
+        view: &View<'_>,
+        numbers: Numbers<'_>,
+        moment: &str,
+    ) -> [u8; 64] {
         let present = self.dialect == Dialect::Present;
         let text = &mut self.signed;
         let put = |text: &mut Vec<u8>, key: &str, value: &str| {
@@ -167,17 +178,13 @@ impl<'a> Encoder<'a> {
         put(text, "counter_name", &sample.meter);
         put(text, "counter_type", sample.kind.as_str());
         put(text, "counter_unit", view.unit);
-        put(text, "counter_volume", "");
-        volume(view.volume, text);
+        text.extend_from_slice(b"counter_volume");
+        text.extend_from_slice(numbers.volume);
         put(text, "message_id", sample.message_id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
         if present {
-            match sample.monotonic_time {
-                Some(seconds) => {
-                    put(text, "monotonic_time", "");
-                    python::float(seconds, text);
-                }
-                None => put(text, "monotonic_time", "None"),
-            }
+            text.extend_from_slice(b"monotonic_time");
+            let none = sample.monotonic_time.is_none();
+            text.extend_from_slice(if none { b"None" } else { numbers.monotonic_time });
         }
         put(text, "project_id", sample.project_id.as_deref().unwrap_or("None"));
         if present {
@@ -196,6 +203,20 @@ impl<'a> Encoder<'a> {
         signing.update(text);
         signing.finish()
     }
+}
+
+/// Numbers as they stand on the wire, which is how they are signed: writing a double costs more than copying it.
+struct Numbers<'a> {
+    volume: &'a [u8],
+    /// Empty where there is none.
+    monotonic_time: &'a [u8],
+}
+
+/// Where something was written.
+fn appended(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    let start = out.len();
+    write(out);
+    start..out.len()
 }
 
 /// The same text on the wire and in the signature: a double is one in Python too, `2048.0`.
