@@ -5,6 +5,7 @@
 //! | [`broker`] | where a broker is and how to reach it; credentials never show |
 //! | [`connect()`] | one connection to the first broker that takes it, under a deadline |
 //! | [`backoff`] | how long to wait before the next try |
+//! | [`pem`] | certificates and keys of files |
 //! | [`declare()`] | exchange, queues and bindings, whoever created them |
 //!
 //! Recovery is not lapin's business here: it replays topology but not the messages that were not confirmed, so whoever
@@ -16,6 +17,7 @@ pub mod backoff;
 pub mod broker;
 mod connect;
 mod declare;
+pub mod pem;
 mod tls;
 
 pub use backoff::Backoff;

@@ -1,14 +1,12 @@
 //! TLS with an authority and a certificate of the operator's choice. A configured authority replaces the system's.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use amqp::pem::{PemFault, certificates, private_key, read};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use crate::error::NovaError;
@@ -42,29 +40,19 @@ pub(crate) fn config(settings: &Settings) -> Result<TlsConfig, NovaError> {
 
 fn identity(certificate: &Path, key: &Path, provider: &CryptoProvider) -> Result<ClientCert, NovaError> {
     let chain = certificates(certificate)?;
-    let unusable = |fault: &dyn std::fmt::Display| file_fault(key, io::Error::other(fault.to_string()));
-    let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|fault| unusable(&fault))?;
+    let unusable = |fault: &dyn std::fmt::Display| PemFault {
+        path: key.to_owned(),
+        source: io::Error::other(fault.to_string()),
+    };
     // ureq takes for granted that the two fit each other, so that is found out here.
-    CertifiedKey::from_der(chain.clone(), private, provider).map_err(|fault| unusable(&fault))?;
+    CertifiedKey::from_der(chain.clone(), private_key(key)?, provider).map_err(|fault| unusable(&fault))?;
     let private = PrivateKey::from_pem(&read(key)?).map_err(|fault| unusable(&fault))?;
     let chain: Vec<_> = chain.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
     Ok(ClientCert::new_with_certs(&chain, private))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, NovaError> {
-    let found = CertificateDer::pem_slice_iter(&read(path)?)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|fault| file_fault(path, io::Error::other(fault)))?;
-    if found.is_empty() {
-        return Err(file_fault(path, io::Error::other("no certificate in it")));
+impl From<PemFault> for NovaError {
+    fn from(PemFault { path, source }: PemFault) -> Self {
+        Self::File { path, source }
     }
-    Ok(found)
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, NovaError> {
-    fs::read(path).map_err(|fault| file_fault(path, fault))
-}
-
-fn file_fault(path: &Path, source: io::Error) -> NovaError {
-    NovaError::File { path: path.to_owned(), source }
 }
