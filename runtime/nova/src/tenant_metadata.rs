@@ -3,7 +3,8 @@
 //! ```text
 //!  wait for the host that is due first ─▶ (log in) ─▶ list ──good──▶ merge; due again in a period
 //!    ▲                                                   └─failed──▶ leave all as it is; due again after a back-off
-//!    └── an unknown id was asked for: due now, but not within SOONEST of the listing before
+//!    └── an unknown id was asked for: due now, but not within SOONEST of the listing before; and some times more while it
+//!        stays unknown, less and less often
 //! ```
 //!
 //! A fault that only an operator can mend (a wrong password, a missing right) is tried again once a period and not sooner:
@@ -23,14 +24,10 @@ use crate::error::NovaError;
 use crate::keystone::Session;
 use crate::servers;
 use crate::settings::Settings;
-use crate::table::{Listing, Metadata, Missed, Table};
+use crate::table::{Listing, Metadata, Missed, SOONEST, Table};
 
 /// Ceiling of the first wait after a failure: a restarted Nova is found within seconds.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-
-/// An unknown id brings the next listing forward, up to this long after the one before: what an autoscaler boots has its metadata by
-/// its second poll, and a host that boots many asks twice a minute.
-const SOONEST: Duration = Duration::from_secs(30);
 
 /// A listing that goes on failing is a warning again after this long.
 const REMIND: Duration = Duration::from_secs(3_600);
@@ -72,6 +69,8 @@ pub struct Trouble {
 }
 
 struct Shared {
+    /// Nova's names of them, in their order.
+    hosts: Vec<String>,
     table: RwLock<Table>,
     missed: Mutex<Missed>,
     health: Mutex<Vec<Health>>,
@@ -82,8 +81,6 @@ struct Shared {
 #[derive(Default)]
 struct Signal {
     stop: bool,
-    /// An id that nobody knew was asked for.
-    hurry: bool,
     ended: bool,
 }
 
@@ -96,16 +93,15 @@ impl TenantMetadata {
     pub fn start(settings: Settings, hosts: impl IntoIterator<Item = String>) -> io::Result<Self> {
         let mut seen = HashSet::new();
         let hosts: Vec<String> = hosts.into_iter().filter(|host| seen.insert(host.clone())).collect();
-        let health = hosts.iter().map(|host| Health {
-            host: host.clone(),
-            last_success: None,
-            trouble: None,
-            servers: 0,
-        });
+        let health: Vec<_> = hosts
+            .iter()
+            .map(|host| Health { host: host.clone(), last_success: None, trouble: None, servers: 0 })
+            .collect();
         let shared = Arc::new(Shared {
+            hosts: hosts.clone(),
             table: RwLock::default(),
             missed: Mutex::default(),
-            health: Mutex::new(health.collect()),
+            health: Mutex::new(health),
             signal: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -114,13 +110,18 @@ impl TenantMetadata {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// The metadata of a server, by its UUID as libvirt writes it; none where it is not known, an empty one where it has none. As long
-    /// as it does not change it is the same object. Never waits for Nova.
-    pub fn get(&self, uuid: &str) -> Option<Arc<Metadata>> {
-        let found = self.shared.table.read().unwrap_or_else(PoisonError::into_inner).get(uuid);
-        if found.is_none() && lock(&self.shared.missed).note(uuid) {
-            lock(&self.shared.signal).hurry = true;
-            self.shared.changed.notify_all();
+    /// The metadata of a server that runs on a host, by its UUID as libvirt writes it; none where it is not known, an empty one where it
+    /// has none. As long as it does not change it is the same object. Never waits for Nova.
+    pub fn get(&self, host: &str, uuid: &str) -> Option<Arc<Metadata>> {
+        let Shared { hosts, table, missed, signal, changed, .. } = &*self.shared;
+        let found = table.read().unwrap_or_else(PoisonError::into_inner).get(uuid);
+        if found.is_none()
+            && let Some(index) = hosts.iter().position(|known| known == host)
+            && lock(missed).note(index, uuid, Instant::now())
+        {
+            // The thread has either seen it, or waits and is woken.
+            drop(lock(signal));
+            changed.notify_all();
         }
         found
     }
@@ -226,26 +227,33 @@ impl Worker {
             if signal.stop {
                 return None;
             }
-            if std::mem::take(&mut signal.hurry) {
-                self.hurry();
-            }
+            let now = Instant::now();
+            let next_reason = self.hurry(now);
             let (index, host) = self.hosts.iter().enumerate().min_by_key(|(_, host)| host.due)?;
-            let left = host.due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if host.due <= now {
                 return Some(index);
             }
+            let until = next_reason.map_or(host.due, |next| next.min(host.due));
+            let left = until.saturating_duration_since(now);
             signal = shared.changed.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Brings the hosts' next listings forward, but for those that back off.
-    fn hurry(&mut self) {
+    /// Brings the next listings of hosts forward whose instances are not known, but for those that back off. Gives when there is the next
+    /// reason to.
+    fn hurry(&mut self, now: Instant) -> Option<Instant> {
+        let mut missed = lock(&self.shared.missed);
+        let reasons = missed.reasons(now);
+        let next = missed.next();
+        drop(missed);
         let health = lock(&self.shared.health);
-        for (host, health) in self.hosts.iter_mut().zip(&*health) {
-            if let (Some(last), None) = (host.last, &health.trouble) {
-                host.due = host.due.min(last + SOONEST);
+        for index in reasons {
+            let host = &mut self.hosts[index];
+            if let (Some(last), None) = (host.last, &health[index].trouble) {
+                host.due = host.due.min(now.max(last + SOONEST));
             }
         }
+        next
     }
 
     /// A host's servers. A token that Nova no longer takes is renewed, once.
@@ -363,10 +371,13 @@ mod tests {
             Login::Password { user: User::Id("u".into()), password: Secret::new("p"), scope: Scope::System };
         let settings = Settings::new("http://127.0.0.1:9".parse().unwrap(), login);
         // A handle without hosts has a thread that ends at once; the worker here stands in for it.
-        let tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        let mut tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        tenants.thread.take().unwrap().join().unwrap();
         let idle =
             |host: &&str| Health { host: (*host).to_owned(), last_success: None, trouble: None, servers: 0 };
-        *lock(&tenants.shared.health) = hosts.iter().map(idle).collect();
+        let shared = Arc::get_mut(&mut tenants.shared).unwrap();
+        shared.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        shared.health = Mutex::new(hosts.iter().map(idle).collect());
         let names = hosts.iter().map(|host| (*host).to_owned()).collect();
         let worker = Worker::new(settings, names, Arc::clone(&tenants.shared));
         (tenants, worker)
@@ -384,12 +395,21 @@ mod tests {
         let before: Vec<_> = worker.hosts.iter().map(|host| host.due).collect();
         assert!(before.iter().all(|due| *due > now + SOONEST));
 
-        assert!(tenants.get("unknown").is_none());
-        assert!(std::mem::take(&mut lock(&worker.shared.signal).hurry));
-        worker.hurry();
+        for host in ["good", "failed", "another"] {
+            assert!(tenants.get(host, &format!("unknown of {host}")).is_none());
+        }
+        let asked = Instant::now();
+        assert!(worker.hurry(asked).is_some());
         assert_eq!((worker.hosts[0].due, worker.hosts[1].due), (now + SOONEST, before[1]));
-        assert!(tenants.get("unknown").is_none());
-        assert!(!lock(&worker.shared.signal).hurry, "the same one is no reason twice");
+        assert!(tenants.get("good", "unknown of good").is_none());
+        assert!(lock(&worker.shared.missed).reasons(asked).is_empty(), "the same one is no reason at once");
+
+        // The listing of half a minute later does not have it either.
+        let later = |seconds| asked + Duration::from_secs(seconds);
+        worker.hosts[0].last = Some(later(30));
+        worker.good(0, Listing::new());
+        assert_eq!(worker.hurry(later(31)), Some(later(31 + 60)));
+        assert_eq!(worker.hosts[0].due, later(60), "a second reason, within SOONEST");
     }
 
     #[test]
@@ -405,7 +425,7 @@ mod tests {
         assert_eq!(trouble(&second, 0).label, "status");
         assert_eq!(trouble(&second, 0).since, trouble(&first, 0).since);
         assert_eq!((second[0].servers, second[1].servers), (1, 0));
-        assert!(tenants.get("id").is_some());
+        assert!(tenants.get("a", "id").is_some());
         worker.good(0, Listing::new());
         assert_eq!(tenants.health()[0].trouble, None);
     }
