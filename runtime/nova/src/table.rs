@@ -114,6 +114,11 @@ impl Missed {
         self.0.values().filter_map(|unknown| unknown.due).min()
     }
 
+    /// Whether ids of this host were asked for in vain.
+    pub(crate) fn of(&self, host: usize) -> bool {
+        self.0.values().any(|unknown| unknown.host == host)
+    }
+
     /// Forgets those that have become known.
     pub(crate) fn known(&mut self, table: &Table) {
         self.0.retain(|uuid, _| !table.servers.contains_key(uuid));

@@ -22,9 +22,9 @@ use tracing::{debug, info, warn};
 
 use crate::error::NovaError;
 use crate::keystone::Session;
-use crate::servers;
+use crate::servers::{self, Listed};
 use crate::settings::Settings;
-use crate::table::{Listing, Metadata, Missed, SOONEST, Table};
+use crate::table::{Metadata, Missed, SOONEST, Table};
 
 /// Ceiling of the first wait after a failure: a restarted Nova is found within seconds.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
@@ -170,6 +170,8 @@ struct Worker {
     session: Option<Session>,
     /// Spreads the hosts of a cloud over a period.
     spread: Backoff,
+    /// Whether it was said that Nova shows no server's host.
+    told_unplaced: bool,
     shared: Arc<Shared>,
 }
 
@@ -180,6 +182,8 @@ struct Host {
     last: Option<Instant>,
     backoff: Backoff,
     warned: Option<Instant>,
+    /// Whether it was said that Nova lists nothing here.
+    told_empty: bool,
 }
 
 /// What failed, which says who is concerned.
@@ -196,17 +200,31 @@ impl Worker {
         let backoff = Backoff::new(FIRST_RETRY.min(settings.refresh), settings.refresh);
         let hosts = hosts
             .into_iter()
-            .map(|name| Host { name, due: now, last: None, backoff: backoff.clone(), warned: None })
+            .map(|name| Host {
+                name,
+                due: now,
+                last: None,
+                backoff: backoff.clone(),
+                warned: None,
+                told_empty: false,
+            })
             .collect();
         let tenth = settings.refresh / 10;
-        Self { settings, hosts, session: None, spread: Backoff::new(tenth, tenth), shared }
+        Self {
+            settings,
+            hosts,
+            session: None,
+            spread: Backoff::new(tenth, tenth),
+            told_unplaced: false,
+            shared,
+        }
     }
 
     fn run(mut self) {
         while let Some(index) = self.wait() {
             self.hosts[index].last = Some(Instant::now());
             match self.list(index) {
-                Ok(listing) => self.good(index, listing),
+                Ok(listed) => self.good(index, listed),
                 Err(Failure::List(NovaError::Stopped)) => break,
                 Err(Failure::List(error)) => self.failed(&[index], &error),
                 Err(Failure::Login(error)) => {
@@ -257,7 +275,7 @@ impl Worker {
     }
 
     /// A host's servers. A token that Nova no longer takes is renewed, once.
-    fn list(&mut self, index: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, index: usize) -> Result<Listed, Failure> {
         loop {
             let held = self.session.take().filter(|session| !session.is_stale());
             let fresh = held.is_none();
@@ -287,7 +305,8 @@ impl Worker {
         }
     }
 
-    fn good(&mut self, index: usize, listing: Listing) {
+    fn good(&mut self, index: usize, listed: Listed) {
+        self.doubt(index, &listed);
         let now = Instant::now();
         let early = self.spread.next_wait();
         let host = &mut self.hosts[index];
@@ -295,7 +314,7 @@ impl Worker {
         host.backoff.reset();
         host.warned = None;
         let mut table = self.shared.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.merge(index, listing, self.settings.bounds.servers, now);
+        table.merge(index, listed.servers, self.settings.bounds.servers, now);
         let servers = table.count(index);
         lock(&self.shared.missed).known(&table);
         drop(table);
@@ -315,6 +334,26 @@ impl Worker {
         }
         health.last_success = Some(SystemTime::now());
         health.servers = servers;
+    }
+
+    /// Says, once, what looks like a mistake in a listing that succeeded.
+    fn doubt(&mut self, index: usize, Listed { servers, placed }: &Listed) {
+        let host = &mut self.hosts[index];
+        if !servers.is_empty() {
+            host.told_empty = false;
+        } else if lock(&self.shared.missed).of(index) && !std::mem::replace(&mut host.told_empty, true) {
+            warn!(
+                host = host.name,
+                "Nova lists no server on this host, which has instances of Nova's: is `host` what Nova calls it?"
+            );
+        }
+        if !servers.is_empty() && *placed == 0 && !std::mem::replace(&mut self.told_unplaced, true) {
+            warn!(
+                host = host.name,
+                "Nova shows no server's host, so whether it filters by host cannot be seen: that needs an administrator's role, or the \
+                 policy `os-extended-server-attributes`"
+            );
+        }
     }
 
     /// Notes a failure of these hosts; what is known of them stays.
@@ -389,7 +428,7 @@ mod tests {
         let now = Instant::now();
         for index in 0..2 {
             worker.hosts[index].last = Some(now);
-            worker.good(index, Listing::new());
+            worker.good(index, Listed::default());
         }
         worker.failed(&[1], &NovaError::Unauthorized { url: String::new() });
         let before: Vec<_> = worker.hosts.iter().map(|host| host.due).collect();
@@ -407,15 +446,44 @@ mod tests {
         // The listing of half a minute later does not have it either.
         let later = |seconds| asked + Duration::from_secs(seconds);
         worker.hosts[0].last = Some(later(30));
-        worker.good(0, Listing::new());
+        worker.good(0, Listed::default());
         assert_eq!(worker.hurry(later(31)), Some(later(31 + 60)));
         assert_eq!(worker.hosts[0].due, later(60), "a second reason, within SOONEST");
+    }
+
+    /// One server, which may show its host.
+    fn listed(placed: usize) -> Listed {
+        Listed { servers: [("id".to_owned(), Metadata::new())].into(), placed }
+    }
+
+    #[test]
+    fn a_host_without_servers_is_doubted_once_and_only_where_it_has_instances() {
+        let (tenants, mut worker) = worker(&["a", "b"]);
+        let told = |worker: &Worker| [worker.hosts[0].told_empty, worker.hosts[1].told_empty];
+        worker.good(0, Listed::default());
+        assert_eq!(told(&worker), [false; 2], "nobody has asked for an instance of it");
+        assert!(tenants.get("a", "unknown").is_none());
+        worker.good(0, Listed::default());
+        worker.good(1, Listed::default());
+        assert_eq!(told(&worker), [true, false]);
+        worker.good(0, listed(1));
+        assert_eq!(told(&worker), [false; 2], "what is right now may be wrong again");
+    }
+
+    #[test]
+    fn servers_without_hosts_are_doubted() {
+        let (_tenants, mut worker) = worker(&["a"]);
+        worker.good(0, Listed::default());
+        worker.good(0, listed(1));
+        assert!(!worker.told_unplaced);
+        worker.good(0, listed(0));
+        assert!(worker.told_unplaced);
     }
 
     #[test]
     fn a_login_that_failed_concerns_every_host_and_a_row_of_failures_has_one_beginning() {
         let (tenants, mut worker) = worker(&["a", "b"]);
-        worker.good(0, Listing::from([("id".to_owned(), Metadata::new())]));
+        worker.good(0, listed(1));
         worker.failed(&[0, 1], &NovaError::Unauthorized { url: "http://k".into() });
         let first = tenants.health();
         worker.failed(&[0], &NovaError::Status { url: "http://n".into(), status: 500 });
@@ -426,7 +494,7 @@ mod tests {
         assert_eq!(trouble(&second, 0).since, trouble(&first, 0).since);
         assert_eq!((second[0].servers, second[1].servers), (1, 0));
         assert!(tenants.get("a", "id").is_some());
-        worker.good(0, Listing::new());
+        worker.good(0, Listed::default());
         assert_eq!(tenants.health()[0].trouble, None);
     }
 
