@@ -64,6 +64,7 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
     }
     if let (Mode::Once, Some(tenants)) = (mode, host.tenants()) {
         // A service's first listing is there before its second poll; here there is none.
+        tracing::info!("waiting for Nova");
         tokio::select! {
             () = tenants::listed(tenants) => {}
             () = stopping(&mut shutdown) => {}
