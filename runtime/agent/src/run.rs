@@ -170,10 +170,9 @@ struct Name<'a> {
 impl<'a> Name<'a> {
     fn of(plan: &'a Plan, position: usize) -> Self {
         let planned = &plan.sources[position];
-        let hypervisors = &plan.pipeline.hypervisors;
         Self {
             source: &plan.pipeline.sources[planned.index].name.value,
-            hypervisor: (hypervisors.len() > 1).then(|| hypervisors[planned.hypervisor].name.as_str()),
+            hypervisor: plan.hypervisor(planned),
         }
     }
 }

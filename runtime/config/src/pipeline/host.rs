@@ -229,7 +229,7 @@ fn named(d: &mut Decoder<'_>, connections: Vec<Connection>, host: &Host) -> Opti
     let (mut uris, mut names) = (HashMap::new(), HashMap::new());
     let mut whole = true;
     let mut hypervisors = Vec::with_capacity(connections.len());
-    for Connection { name, host: own, settings, place, uri_place } in connections {
+    for Connection { name, host: own, mut settings, place, uri_place } in connections {
         let uri = settings.uri.clone();
         if let Some(first) = uris.insert(uri.clone(), place.clone()) {
             let what = shown(&uri);
@@ -246,6 +246,7 @@ fn named(d: &mut Decoder<'_>, connections: Vec<Connection>, host: &Host) -> Opti
             d.faults.error(&place, format!("a second connection called {what}; the first stands at {first}"));
             whole = false;
         }
+        settings.name = (!alone).then(|| name.clone());
         let stands = host.of(own.as_deref(), Some(&uri), alone);
         if own.is_none() && remote_host(&uri) == Some(&stands) && address(&stands).is_some() {
             let what = shown(&stands);
