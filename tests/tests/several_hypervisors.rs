@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use lab::process::{Signal, signal};
-use lab::{Libvirtd, instance, node_file};
+use lab::{Guest, Libvirtd, instance, node_file};
 use nephoscope_tests::{Pipeline, Site};
 use serde_json::Value;
 
@@ -21,7 +21,7 @@ fn places(samples: &[Value]) -> BTreeSet<(String, String)> {
 fn each_connection_has_its_own_host_and_a_dead_one_costs_the_others_nothing() -> Result<()> {
     let site = Site::new()?;
     let (one, two) = (instance(1), instance(2));
-    let node = |name: &str, guest: &lab::Guest| -> Result<String> {
+    let node = |name: &str, guest: &Guest| -> Result<String> {
         Ok(format!("test://{}", site.write(name, node_file(std::slice::from_ref(guest)))?.display()))
     };
     let (first, second) = (node("one.xml", &one)?, node("two.xml", &two)?);
@@ -69,6 +69,42 @@ fn a_libvirtd_that_hangs_holds_up_no_other_connection() -> Result<()> {
     signal(daemon, Signal::CONT);
     agent.until_logged(&["polled", "hypervisor=\"hanging\""])?;
     agent.stop()?.expect(0)?;
+    Ok(())
+}
+
+#[test]
+fn log_lines_of_an_instance_name_its_hypervisor() -> Result<()> {
+    let libvirtd = Libvirtd::start()?;
+    let hung = Guest::paused("guest-1", "00000000-6e65-4068-8f73-0000000000f1", 65_536);
+    libvirtd.define_and_start(&hung)?;
+    let site = Site::new()?;
+    let uri = site.test_driver(&[instance(1)])?;
+    let pipeline = Pipeline {
+        host: format!(
+            "libvirt:\n- {{uri: \"{}\", name: far, host: compute-2, deadlines: {{call: 1s}}}}\n- {{uri: \"{uri}\", name: near}}",
+            libvirtd.uri_ro()
+        ),
+        ..Pipeline::compute("", &[&site.file_sink()])
+    };
+    site.pipeline(&pipeline)?;
+    let process = libvirtd.guest_pid("guest-1")?;
+    signal(process, Signal::STOP);
+    // Warnings alone: what names the hypervisor stands beside each of them all the same.
+    let mut agent = site.start(&["--log", "warn,nephoscope_inspector=info", "run", "pipeline.yaml"])?;
+    let far = "hypervisor=\"far\"";
+    agent.until_logged(&["connected to libvirt", far])?;
+    agent.until_logged(&["connected to libvirt", "hypervisor=\"near\""])?;
+    agent.until_logged(&["does not answer in time", &hung.uuid, far])?;
+    agent.until_logged(&["no samples of this instance", &hung.uuid, far])?;
+    agent.until_logged(&["guest=\"instance\"", &hung.uuid, "poll{hypervisor=\"far\"}"])?;
+    agent.until_logged(&["instances do not answer", far])?;
+    signal(process, Signal::CONT);
+    agent.until_logged(&["answers again", &hung.uuid, far])?;
+    let ended = agent.stop()?.expect(0)?;
+    let nameless = ended.stderr.lines().filter(|line| !line.contains("hypervisor=\""));
+    // What is said of the file concerns no hypervisor.
+    let nameless: Vec<_> = nameless.filter(|line| !line.contains("pipeline.yaml:")).collect();
+    assert!(nameless.is_empty(), "{nameless:#?}");
     Ok(())
 }
 

@@ -11,10 +11,17 @@ use crate::progress::{self, Progress};
 use crate::setup::{self, Need};
 use crate::{guests, paths};
 
+/// Whether these parts of `tests/bench` measure a private libvirtd; no part means all.
+fn measures_libvirtd(arguments: &[&str]) -> bool {
+    arguments.is_empty() || arguments.iter().any(|part| ["cycle", "real"].contains(part))
+}
+
 /// Builds and runs `tests/bench` with these arguments.
 pub fn run(arguments: &[&str]) -> Result<()> {
     let progress = Progress::start();
-    let toolchain = setup::install(Need::Test, progress)?;
+    let with_libvirtd = measures_libvirtd(arguments);
+    let need = if with_libvirtd { Need::Test } else { Need::Demo };
+    let toolchain = setup::install(need, progress)?;
     guests::build(toolchain, progress)?;
     progress.step("Building in the release profile (twelve minutes the first time)");
     // Of the whole workspace, as everywhere: another choice of packages would compile wasmtime once more.
@@ -22,7 +29,7 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     progress.step("Measuring");
     const PROGRAM: &str = "target/release/nephoscope-bench";
     // A private libvirtd needs root: what measures runs through sudo, the compiler does not.
-    let mut command = if !rustix::process::geteuid().is_root() && command_exists("sudo") {
+    let mut command = if with_libvirtd && !rustix::process::geteuid().is_root() && command_exists("sudo") {
         let mut command = Command::new("sudo");
         command.args(["-E", PROGRAM]);
         command
@@ -30,4 +37,22 @@ pub fn run(arguments: &[&str]) -> Result<()> {
         Command::new(PROGRAM)
     };
     progress::run(command.current_dir(paths::root()).args(arguments))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_measures_a_libvirtd_needs_one() {
+        for (arguments, needs) in [
+            (&[][..], true),
+            (&["poll"], false),
+            (&["publish", "collect"], false),
+            (&["poll", "cycle"], true),
+            (&["real"], true),
+        ] {
+            assert_eq!(measures_libvirtd(arguments), needs, "{arguments:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use inspector::{Health, InspectError, Instance, Snapshot};
 use nova::TenantMetadata;
 use sample::Timestamp;
 use sandbox::Outcome;
+use tracing::Span;
 
 use crate::outlets::Outlets;
 use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
@@ -143,9 +144,12 @@ impl Host {
         snapshot
             .instances
             .retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
+        let name = self.plan.hypervisor(source);
         let cycle = Cycle {
             host: self,
             hypervisor,
+            name,
+            span: name.map_or_else(Span::none, |hypervisor| tracing::error_span!("poll", hypervisor)),
             source,
             snapshot: &snapshot,
             timestamp,
@@ -163,6 +167,10 @@ impl Host {
 struct Cycle<'a> {
     host: &'a Host,
     hypervisor: &'a Hypervisor,
+    /// The hypervisor's name in log lines, where there are several.
+    name: Option<&'a str>,
+    /// What guests' own log lines are in: they know no hypervisor.
+    span: Span,
     source: &'a PlannedSource,
     snapshot: &'a Snapshot,
     timestamp: Timestamp,
@@ -232,7 +240,7 @@ impl Cycle<'_> {
                 continue;
             }
             report.polls += 1;
-            let outcome = session.poll(instance);
+            let outcome = self.span.in_scope(|| session.poll(instance));
             let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
             self.conduct[selection].micros.fetch_add(micros, Ordering::Relaxed);
             self.take(outcome, (selection, chosen, planned), instance, &mut batches, report);
@@ -252,7 +260,11 @@ impl Cycle<'_> {
             return false;
         };
         if !told.swap(true, Ordering::Relaxed) {
-            tracing::error!(guest = planned.guest.name(), "set aside until the next cycle: {reason}");
+            tracing::error!(
+                guest = planned.guest.name(),
+                hypervisor = self.name,
+                "set aside until the next cycle: {reason}"
+            );
         }
         true
     }
@@ -277,11 +289,12 @@ impl Cycle<'_> {
     ) {
         let guest = planned.guest.name();
         let uuid = &instance.identity.uuid;
+        let hypervisor = self.name;
         match outcome {
             Outcome::Samples { samples, refused } => {
                 for refusal in refused {
                     if report.refused(guest, refusal.label()) {
-                        tracing::warn!(guest, instance = uuid, "refused a sample: {refusal}");
+                        tracing::warn!(guest, instance = uuid, hypervisor, "refused a sample: {refusal}");
                     }
                 }
                 let Host { plan, tenants, .. } = self.host;
@@ -292,10 +305,15 @@ impl Cycle<'_> {
             }
             Outcome::Skipped(skip) => {
                 report.skipped(guest, skip.label());
-                tracing::debug!(guest, instance = uuid, "skipped: {skip}");
+                tracing::debug!(guest, instance = uuid, hypervisor, "skipped: {skip}");
             }
             Outcome::Permanent(reason) => {
-                tracing::error!(guest, instance = uuid, "will not be polled again by this guest: {reason}");
+                tracing::error!(
+                    guest,
+                    instance = uuid,
+                    hypervisor,
+                    "will not be polled again by this guest: {reason}"
+                );
                 self.hypervisor.ban(chosen.guest, uuid);
                 report.failed(guest, "permanent");
             }
@@ -306,7 +324,12 @@ impl Cycle<'_> {
                     self.conduct[selection].failures.fetch_add(1, Ordering::Relaxed);
                 }
                 if report.failed(guest, failure.label()) {
-                    tracing::error!(guest, instance = uuid, "no samples of this instance: {failure}");
+                    tracing::error!(
+                        guest,
+                        instance = uuid,
+                        hypervisor,
+                        "no samples of this instance: {failure}"
+                    );
                 }
             }
         }

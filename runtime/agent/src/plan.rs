@@ -66,6 +66,12 @@ pub struct Selection {
 }
 
 impl Plan {
+    /// The name of a source's hypervisor for log lines, where there are several.
+    pub(crate) fn hypervisor(&self, source: &PlannedSource) -> Option<&str> {
+        let hypervisors = &self.pipeline.hypervisors;
+        (hypervisors.len() > 1).then(|| hypervisors[source.hypervisor].name.as_str())
+    }
+
     /// Loads every guest of the file and matches meters with sources.
     ///
     /// # Errors

@@ -64,6 +64,7 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
     }
     if let (Mode::Once, Some(tenants)) = (mode, host.tenants()) {
         // A service's first listing is there before its second poll; here there is none.
+        tracing::info!("waiting for Nova");
         tokio::select! {
             () = tenants::listed(tenants) => {}
             () = stopping(&mut shutdown) => {}
@@ -169,10 +170,9 @@ struct Name<'a> {
 impl<'a> Name<'a> {
     fn of(plan: &'a Plan, position: usize) -> Self {
         let planned = &plan.sources[position];
-        let hypervisors = &plan.pipeline.hypervisors;
         Self {
             source: &plan.pipeline.sources[planned.index].name.value,
-            hypervisor: (hypervisors.len() > 1).then(|| hypervisors[planned.hypervisor].name.as_str()),
+            hypervisor: plan.hypervisor(planned),
         }
     }
 }

@@ -163,6 +163,15 @@ impl<'n> Map<'n> {
         self.get(name).is_some()
     }
 
+    /// Notes those of `keys` that have a value: where `beside` has one too, nobody reads it.
+    pub fn idle(&self, d: &mut Decoder<'_>, keys: &[&str], beside: &str) {
+        for key in keys {
+            if let Some(node) = self.get(key) {
+                d.faults.warning(&node.place, format!("`{key}` has no effect beside `{beside}`"));
+            }
+        }
+    }
+
     /// The value of a key that must be there.
     pub fn required<T>(
         &self,

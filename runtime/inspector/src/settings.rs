@@ -41,6 +41,8 @@ pub const DEFAULT_KEEPALIVE_COUNT: u32 = 4;
 /// The libvirt inspector's settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// The hypervisor's name in log lines, where there are several; none: the lines name none.
+    pub name: Option<String>,
     /// libvirt's connection URI; it is opened read-only.
     pub uri: String,
     /// How long libvirt may take.
@@ -92,6 +94,7 @@ pub struct Keepalive {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            name: None,
             uri: DEFAULT_URI.to_owned(),
             deadlines: Deadlines::default(),
             default_project: None,

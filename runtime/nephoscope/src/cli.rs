@@ -57,7 +57,8 @@ pub enum Command {
 pub struct RunArguments {
     /// The pipeline file.
     pub pipeline: PathBuf,
-    /// Poll every source once, without start jitter, deliver, and exit.
+    /// Poll every source once, without start jitter, deliver, and exit. Where the file has a section `nova`, after Nova has listed the
+    /// servers, or failed to.
     #[arg(long)]
     pub once: bool,
 }
@@ -66,8 +67,9 @@ pub struct RunArguments {
 pub struct CheckArguments {
     /// The pipeline file.
     pub pipeline: PathBuf,
-    /// Read every hypervisor once and connect to every broker, and say which instances do not answer and since when.
-    /// Runs no guest and publishes nothing; can be used beside a running agent.
+    /// Read every hypervisor once, connect to every broker, ask Keystone and Nova where the file names them, and say which instances
+    /// do not answer and since when. Runs no guest and publishes nothing; can be used beside a running agent. Not for every minute:
+    /// a wrong password that is tried that often can lock its user out.
     #[arg(long)]
     pub probe: bool,
     #[arg(long, short, value_enum, default_value_t = Report::Text)]

@@ -118,8 +118,11 @@ pub enum NovaError {
         /// `region RegionOne`, or `any region`.
         region: String,
     },
-    /// More servers than the bound.
-    #[error("more than {most} servers on one host")]
+    /// More servers than the bound: a host of very many, or all of the cloud's, where Nova reads over the filter and shows no hosts.
+    #[error(
+        "more than {most} servers on one host: raise `max_servers`; or, where the host has less, Nova reads over the filter by host, which \
+         needs an administrator's role, or the policy `servers:allow_all_filters`"
+    )]
     TooManyServers {
         /// The bound.
         most: usize,

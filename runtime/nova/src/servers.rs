@@ -30,18 +30,27 @@ const SERVER_BYTES: usize = 32 * 1024;
 /// Kept texts of a listing, in bytes: four thousand servers with 8 kB each.
 const LISTING_BYTES: usize = 32 * 1024 * 1024;
 
+/// What Nova lists for a host.
+#[derive(Default)]
+pub(crate) struct Listed {
+    /// The servers.
+    pub servers: Listing,
+    /// Servers that show which host they are on.
+    pub placed: usize,
+}
+
 /// A host's servers. `go_on` is asked before each page.
 pub(crate) fn list(
     session: &Session,
     settings: &Settings,
     host: &str,
     go_on: impl Fn() -> bool,
-) -> Result<Listing, NovaError> {
+) -> Result<Listed, NovaError> {
     let bounds = &settings.bounds;
     let first =
         session.nova.join(&format!("/servers/detail?all_tenants=True&host={}&limit={PAGE}", encode(host)));
     let malformed = |expected| NovaError::Malformed { url: bare(&first), expected };
-    let (mut url, mut listing, mut bytes) = (first.clone(), Listing::new(), 0);
+    let (mut url, mut listing, mut placed, mut bytes) = (first.clone(), Listing::new(), 0, 0);
     for _ in 0..bounds.pages {
         if !go_on() {
             return Err(NovaError::Stopped);
@@ -51,8 +60,10 @@ pub(crate) fn list(
         let (known, mut last) = (listing.len(), None);
         for server in page.servers.0 {
             let id = id(&server.id).ok_or_else(|| malformed("servers with UUIDs"))?;
-            if server.host.as_deref().is_some_and(|other| other != host) {
-                return Err(NovaError::Unfiltered { url: bare(&first) });
+            match server.host.as_deref() {
+                Some(shown) if shown == host => placed += 1,
+                Some(_) => return Err(NovaError::Unfiltered { url: bare(&first) }),
+                None => {}
             }
             let metadata = kept(&server, &settings.reserved, bounds);
             bytes += size(&metadata);
@@ -66,7 +77,7 @@ pub(crate) fn list(
             return Err(NovaError::TooLarge { url: bare(&first), most: LISTING_BYTES });
         }
         if !page.servers_links.have_next() {
-            return Ok(listing);
+            return Ok(Listed { servers: listing, placed });
         }
         match last {
             Some(last) if listing.len() > known => url = format!("{first}&marker={last}"),

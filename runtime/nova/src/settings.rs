@@ -1,5 +1,6 @@
 //! Whom to ask, as whom, how often and how much.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -85,6 +86,36 @@ pub enum Login {
         /// Its secret.
         secret: Secret,
     },
+}
+
+/// Who logs in and for what, without the secret.
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Password { user, scope: Scope::Project(project), .. } => write!(f, "{user} in {project}"),
+            Self::Password { user, scope: Scope::System, .. } => write!(f, "{user} for the whole cloud"),
+            Self::ApplicationCredential { credential: Credential::Id(id), .. } => {
+                write!(f, "application credential {id}")
+            }
+            Self::ApplicationCredential { credential: Credential::Name(name, user), .. } => {
+                write!(f, "application credential {name} of {user}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Id(user) | Self::Name(user, _)) = self;
+        write!(f, "user {user}")
+    }
+}
+
+impl fmt::Display for Project {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Id(project) | Self::Name(project, _)) = self;
+        write!(f, "project {project}")
+    }
 }
 
 /// Which application credential.
@@ -182,5 +213,34 @@ pub struct Bounds {
 impl Default for Bounds {
     fn default() -> Self {
         Self { servers: SERVERS, response_bytes: RESPONSE_BYTES, pages: PAGES, metadata: METADATA }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_login_shows_who_and_for_what_but_no_secret() {
+        let domain = || Domain::Name("Default".into());
+        let password = |scope| Login::Password {
+            user: User::Name("ceilometer".into(), domain()),
+            password: Secret::new("hunter2"),
+            scope,
+        };
+        let credential =
+            |credential| Login::ApplicationCredential { credential, secret: Secret::new("hunter2") };
+        let named = Credential::Name("monitoring".into(), User::Id("0123".into()));
+        for (login, shown) in [
+            (
+                password(Scope::Project(Project::Name("service".into(), domain()))),
+                "user ceilometer in project service",
+            ),
+            (password(Scope::System), "user ceilometer for the whole cloud"),
+            (credential(Credential::Id("4567".into())), "application credential 4567"),
+            (credential(named), "application credential monitoring of user 0123"),
+        ] {
+            assert_eq!(login.to_string(), shown);
+        }
     }
 }

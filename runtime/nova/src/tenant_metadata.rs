@@ -3,7 +3,8 @@
 //! ```text
 //!  wait for the host that is due first ─▶ (log in) ─▶ list ──good──▶ merge; due again in a period
 //!    ▲                                                   └─failed──▶ leave all as it is; due again after a back-off
-//!    └── an unknown id was asked for: due now, but not within SOONEST of the listing before
+//!    └── an unknown id was asked for: due now, but not within SOONEST of the listing before; and some times more while it
+//!        stays unknown, less and less often
 //! ```
 //!
 //! A fault that only an operator can mend (a wrong password, a missing right) is tried again once a period and not sooner:
@@ -21,16 +22,12 @@ use tracing::{debug, info, warn};
 
 use crate::error::NovaError;
 use crate::keystone::Session;
-use crate::servers;
+use crate::servers::{self, Listed};
 use crate::settings::Settings;
-use crate::table::{Listing, Metadata, Missed, Table};
+use crate::table::{Metadata, Missed, SOONEST, Table};
 
 /// Ceiling of the first wait after a failure: a restarted Nova is found within seconds.
 const FIRST_RETRY: Duration = Duration::from_secs(5);
-
-/// An unknown id brings the next listing forward, up to this long after the one before: what an autoscaler boots has its metadata by
-/// its second poll, and a host that boots many asks twice a minute.
-const SOONEST: Duration = Duration::from_secs(30);
 
 /// A listing that goes on failing is a warning again after this long.
 const REMIND: Duration = Duration::from_secs(3_600);
@@ -72,6 +69,8 @@ pub struct Trouble {
 }
 
 struct Shared {
+    /// Nova's names of them, in their order.
+    hosts: Vec<String>,
     table: RwLock<Table>,
     missed: Mutex<Missed>,
     health: Mutex<Vec<Health>>,
@@ -82,8 +81,6 @@ struct Shared {
 #[derive(Default)]
 struct Signal {
     stop: bool,
-    /// An id that nobody knew was asked for.
-    hurry: bool,
     ended: bool,
 }
 
@@ -96,16 +93,15 @@ impl TenantMetadata {
     pub fn start(settings: Settings, hosts: impl IntoIterator<Item = String>) -> io::Result<Self> {
         let mut seen = HashSet::new();
         let hosts: Vec<String> = hosts.into_iter().filter(|host| seen.insert(host.clone())).collect();
-        let health = hosts.iter().map(|host| Health {
-            host: host.clone(),
-            last_success: None,
-            trouble: None,
-            servers: 0,
-        });
+        let health: Vec<_> = hosts
+            .iter()
+            .map(|host| Health { host: host.clone(), last_success: None, trouble: None, servers: 0 })
+            .collect();
         let shared = Arc::new(Shared {
+            hosts: hosts.clone(),
             table: RwLock::default(),
             missed: Mutex::default(),
-            health: Mutex::new(health.collect()),
+            health: Mutex::new(health),
             signal: Mutex::default(),
             changed: Condvar::new(),
         });
@@ -114,13 +110,18 @@ impl TenantMetadata {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// The metadata of a server, by its UUID as libvirt writes it; none where it is not known, an empty one where it has none. As long
-    /// as it does not change it is the same object. Never waits for Nova.
-    pub fn get(&self, uuid: &str) -> Option<Arc<Metadata>> {
-        let found = self.shared.table.read().unwrap_or_else(PoisonError::into_inner).get(uuid);
-        if found.is_none() && lock(&self.shared.missed).note(uuid) {
-            lock(&self.shared.signal).hurry = true;
-            self.shared.changed.notify_all();
+    /// The metadata of a server that runs on a host, by its UUID as libvirt writes it; none where it is not known, an empty one where it
+    /// has none. As long as it does not change it is the same object. Never waits for Nova.
+    pub fn get(&self, host: &str, uuid: &str) -> Option<Arc<Metadata>> {
+        let Shared { hosts, table, missed, signal, changed, .. } = &*self.shared;
+        let found = table.read().unwrap_or_else(PoisonError::into_inner).get(uuid);
+        if found.is_none()
+            && let Some(index) = hosts.iter().position(|known| known == host)
+            && lock(missed).note(index, uuid, Instant::now())
+        {
+            // The thread has either seen it, or waits and is woken.
+            drop(lock(signal));
+            changed.notify_all();
         }
         found
     }
@@ -169,6 +170,8 @@ struct Worker {
     session: Option<Session>,
     /// Spreads the hosts of a cloud over a period.
     spread: Backoff,
+    /// Whether it was said that Nova shows no server's host.
+    told_unplaced: bool,
     shared: Arc<Shared>,
 }
 
@@ -179,6 +182,8 @@ struct Host {
     last: Option<Instant>,
     backoff: Backoff,
     warned: Option<Instant>,
+    /// Whether it was said that Nova lists nothing here.
+    told_empty: bool,
 }
 
 /// What failed, which says who is concerned.
@@ -195,17 +200,31 @@ impl Worker {
         let backoff = Backoff::new(FIRST_RETRY.min(settings.refresh), settings.refresh);
         let hosts = hosts
             .into_iter()
-            .map(|name| Host { name, due: now, last: None, backoff: backoff.clone(), warned: None })
+            .map(|name| Host {
+                name,
+                due: now,
+                last: None,
+                backoff: backoff.clone(),
+                warned: None,
+                told_empty: false,
+            })
             .collect();
         let tenth = settings.refresh / 10;
-        Self { settings, hosts, session: None, spread: Backoff::new(tenth, tenth), shared }
+        Self {
+            settings,
+            hosts,
+            session: None,
+            spread: Backoff::new(tenth, tenth),
+            told_unplaced: false,
+            shared,
+        }
     }
 
     fn run(mut self) {
         while let Some(index) = self.wait() {
             self.hosts[index].last = Some(Instant::now());
             match self.list(index) {
-                Ok(listing) => self.good(index, listing),
+                Ok(listed) => self.good(index, listed),
                 Err(Failure::List(NovaError::Stopped)) => break,
                 Err(Failure::List(error)) => self.failed(&[index], &error),
                 Err(Failure::Login(error)) => {
@@ -226,30 +245,37 @@ impl Worker {
             if signal.stop {
                 return None;
             }
-            if std::mem::take(&mut signal.hurry) {
-                self.hurry();
-            }
+            let now = Instant::now();
+            let next_reason = self.hurry(now);
             let (index, host) = self.hosts.iter().enumerate().min_by_key(|(_, host)| host.due)?;
-            let left = host.due.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            if host.due <= now {
                 return Some(index);
             }
+            let until = next_reason.map_or(host.due, |next| next.min(host.due));
+            let left = until.saturating_duration_since(now);
             signal = shared.changed.wait_timeout(signal, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
-    /// Brings the hosts' next listings forward, but for those that back off.
-    fn hurry(&mut self) {
+    /// Brings the next listings of hosts forward whose instances are not known, but for those that back off. Gives when there is the next
+    /// reason to.
+    fn hurry(&mut self, now: Instant) -> Option<Instant> {
+        let mut missed = lock(&self.shared.missed);
+        let reasons = missed.reasons(now);
+        let next = missed.next();
+        drop(missed);
         let health = lock(&self.shared.health);
-        for (host, health) in self.hosts.iter_mut().zip(&*health) {
-            if let (Some(last), None) = (host.last, &health.trouble) {
-                host.due = host.due.min(last + SOONEST);
+        for index in reasons {
+            let host = &mut self.hosts[index];
+            if let (Some(last), None) = (host.last, &health[index].trouble) {
+                host.due = host.due.min(now.max(last + SOONEST));
             }
         }
+        next
     }
 
     /// A host's servers. A token that Nova no longer takes is renewed, once.
-    fn list(&mut self, index: usize) -> Result<Listing, Failure> {
+    fn list(&mut self, index: usize) -> Result<Listed, Failure> {
         loop {
             let held = self.session.take().filter(|session| !session.is_stale());
             let fresh = held.is_none();
@@ -279,7 +305,8 @@ impl Worker {
         }
     }
 
-    fn good(&mut self, index: usize, listing: Listing) {
+    fn good(&mut self, index: usize, listed: Listed) {
+        self.doubt(index, &listed);
         let now = Instant::now();
         let early = self.spread.next_wait();
         let host = &mut self.hosts[index];
@@ -287,7 +314,7 @@ impl Worker {
         host.backoff.reset();
         host.warned = None;
         let mut table = self.shared.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.merge(index, listing, self.settings.bounds.servers, now);
+        table.merge(index, listed.servers, self.settings.bounds.servers, now);
         let servers = table.count(index);
         lock(&self.shared.missed).known(&table);
         drop(table);
@@ -307,6 +334,26 @@ impl Worker {
         }
         health.last_success = Some(SystemTime::now());
         health.servers = servers;
+    }
+
+    /// Says, once, what looks like a mistake in a listing that succeeded.
+    fn doubt(&mut self, index: usize, Listed { servers, placed }: &Listed) {
+        let host = &mut self.hosts[index];
+        if !servers.is_empty() {
+            host.told_empty = false;
+        } else if lock(&self.shared.missed).of(index) && !std::mem::replace(&mut host.told_empty, true) {
+            warn!(
+                host = host.name,
+                "Nova lists no server on this host, which has instances of Nova's: is `host` what Nova calls it?"
+            );
+        }
+        if !servers.is_empty() && *placed == 0 && !std::mem::replace(&mut self.told_unplaced, true) {
+            warn!(
+                host = host.name,
+                "Nova shows no server's host, so whether it filters by host cannot be seen: that needs an administrator's role, or the \
+                 policy `os-extended-server-attributes`"
+            );
+        }
     }
 
     /// Notes a failure of these hosts; what is known of them stays.
@@ -363,10 +410,13 @@ mod tests {
             Login::Password { user: User::Id("u".into()), password: Secret::new("p"), scope: Scope::System };
         let settings = Settings::new("http://127.0.0.1:9".parse().unwrap(), login);
         // A handle without hosts has a thread that ends at once; the worker here stands in for it.
-        let tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        let mut tenants = TenantMetadata::start(settings.clone(), []).unwrap();
+        tenants.thread.take().unwrap().join().unwrap();
         let idle =
             |host: &&str| Health { host: (*host).to_owned(), last_success: None, trouble: None, servers: 0 };
-        *lock(&tenants.shared.health) = hosts.iter().map(idle).collect();
+        let shared = Arc::get_mut(&mut tenants.shared).unwrap();
+        shared.hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
+        shared.health = Mutex::new(hosts.iter().map(idle).collect());
         let names = hosts.iter().map(|host| (*host).to_owned()).collect();
         let worker = Worker::new(settings, names, Arc::clone(&tenants.shared));
         (tenants, worker)
@@ -378,24 +428,62 @@ mod tests {
         let now = Instant::now();
         for index in 0..2 {
             worker.hosts[index].last = Some(now);
-            worker.good(index, Listing::new());
+            worker.good(index, Listed::default());
         }
         worker.failed(&[1], &NovaError::Unauthorized { url: String::new() });
         let before: Vec<_> = worker.hosts.iter().map(|host| host.due).collect();
         assert!(before.iter().all(|due| *due > now + SOONEST));
 
-        assert!(tenants.get("unknown").is_none());
-        assert!(std::mem::take(&mut lock(&worker.shared.signal).hurry));
-        worker.hurry();
+        for host in ["good", "failed", "another"] {
+            assert!(tenants.get(host, &format!("unknown of {host}")).is_none());
+        }
+        let asked = Instant::now();
+        assert!(worker.hurry(asked).is_some());
         assert_eq!((worker.hosts[0].due, worker.hosts[1].due), (now + SOONEST, before[1]));
-        assert!(tenants.get("unknown").is_none());
-        assert!(!lock(&worker.shared.signal).hurry, "the same one is no reason twice");
+        assert!(tenants.get("good", "unknown of good").is_none());
+        assert!(lock(&worker.shared.missed).reasons(asked).is_empty(), "the same one is no reason at once");
+
+        // The listing of half a minute later does not have it either.
+        let later = |seconds| asked + Duration::from_secs(seconds);
+        worker.hosts[0].last = Some(later(30));
+        worker.good(0, Listed::default());
+        assert_eq!(worker.hurry(later(31)), Some(later(31 + 60)));
+        assert_eq!(worker.hosts[0].due, later(60), "a second reason, within SOONEST");
+    }
+
+    /// One server, which may show its host.
+    fn listed(placed: usize) -> Listed {
+        Listed { servers: [("id".to_owned(), Metadata::new())].into(), placed }
+    }
+
+    #[test]
+    fn a_host_without_servers_is_doubted_once_and_only_where_it_has_instances() {
+        let (tenants, mut worker) = worker(&["a", "b"]);
+        let told = |worker: &Worker| [worker.hosts[0].told_empty, worker.hosts[1].told_empty];
+        worker.good(0, Listed::default());
+        assert_eq!(told(&worker), [false; 2], "nobody has asked for an instance of it");
+        assert!(tenants.get("a", "unknown").is_none());
+        worker.good(0, Listed::default());
+        worker.good(1, Listed::default());
+        assert_eq!(told(&worker), [true, false]);
+        worker.good(0, listed(1));
+        assert_eq!(told(&worker), [false; 2], "what is right now may be wrong again");
+    }
+
+    #[test]
+    fn servers_without_hosts_are_doubted() {
+        let (_tenants, mut worker) = worker(&["a"]);
+        worker.good(0, Listed::default());
+        worker.good(0, listed(1));
+        assert!(!worker.told_unplaced);
+        worker.good(0, listed(0));
+        assert!(worker.told_unplaced);
     }
 
     #[test]
     fn a_login_that_failed_concerns_every_host_and_a_row_of_failures_has_one_beginning() {
         let (tenants, mut worker) = worker(&["a", "b"]);
-        worker.good(0, Listing::from([("id".to_owned(), Metadata::new())]));
+        worker.good(0, listed(1));
         worker.failed(&[0, 1], &NovaError::Unauthorized { url: "http://k".into() });
         let first = tenants.health();
         worker.failed(&[0], &NovaError::Status { url: "http://n".into(), status: 500 });
@@ -405,8 +493,8 @@ mod tests {
         assert_eq!(trouble(&second, 0).label, "status");
         assert_eq!(trouble(&second, 0).since, trouble(&first, 0).since);
         assert_eq!((second[0].servers, second[1].servers), (1, 0));
-        assert!(tenants.get("id").is_some());
-        worker.good(0, Listing::new());
+        assert!(tenants.get("a", "id").is_some());
+        worker.good(0, Listed::default());
         assert_eq!(tenants.health()[0].trouble, None);
     }
 

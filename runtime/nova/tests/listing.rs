@@ -57,7 +57,7 @@ fn troubled(tenants: &TenantMetadata, label: &str) -> Health {
 }
 
 fn group(tenants: &TenantMetadata, id: &str) -> Option<String> {
-    tenants.get(id)?.get("metering.server_group").cloned()
+    tenants.get(HOST, id)?.get("metering.server_group").cloned()
 }
 
 #[test]
@@ -70,10 +70,10 @@ fn a_host_is_one_call_and_only_what_is_reserved_is_kept() {
     let tenants = start(settings);
     assert_eq!(listed(&tenants).servers, 3);
     assert_eq!(
-        *tenants.get(&ids[1]).unwrap(),
+        *tenants.get(HOST, &ids[1]).unwrap(),
         BTreeMap::from([("metering.server_group".into(), "group 1".into())])
     );
-    assert!(tenants.get(&others[0]).is_none());
+    assert!(tenants.get(HOST, &others[0]).is_none());
     assert_eq!(cloud.state().requests, ["POST /v3/auth/tokens", "GET /v2.1/servers/detail"]);
     tenants.stop();
 }
@@ -111,7 +111,7 @@ fn pages_are_followed_at_novas_own_address_whatever_the_links_say() {
     settings.refresh = Duration::from_secs(3_600);
     let tenants = start(settings);
     assert_eq!(listed(&tenants).servers, 21);
-    assert!(ids.iter().all(|id| tenants.get(id).is_some()));
+    assert!(ids.iter().all(|id| tenants.get(HOST, id).is_some()));
     // The last full page leads on to an empty one.
     assert_eq!(cloud.count("GET"), 4);
     assert!(trap.accept().is_err(), "the link was followed");
@@ -124,14 +124,14 @@ fn metadata_that_did_not_change_stays_the_same_object() {
     let ids = cloud.boot(HOST, 2);
     let tenants = start(settings(&cloud.url));
     listed(&tenants);
-    let before = [tenants.get(&ids[0]).unwrap(), tenants.get(&ids[1]).unwrap()];
+    let before = [tenants.get(HOST, &ids[0]).unwrap(), tenants.get(HOST, &ids[1]).unwrap()];
     cloud.state().servers[1].metadata = json!({"metering.server_group": "another", "role": "db"});
     let begin = Instant::now();
     while group(&tenants, &ids[1]).as_deref() != Some("another") {
         assert!(begin.elapsed() < PATIENCE, "the change never showed");
         std::thread::sleep(Duration::from_millis(10));
     }
-    assert!(Arc::ptr_eq(&before[0], &tenants.get(&ids[0]).unwrap()));
+    assert!(Arc::ptr_eq(&before[0], &tenants.get(HOST, &ids[0]).unwrap()));
     assert_eq!(before[1]["metering.server_group"], "group 1", "whoever holds the old one keeps it");
     tenants.stop();
 }
@@ -147,7 +147,7 @@ fn a_token_that_was_revoked_is_renewed_at_once() {
         assert_eq!(health.trouble, None);
         cloud.count("POST") == 2 && health.last_success > first.last_success
     });
-    assert!(tenants.get(&ids[0]).is_some());
+    assert!(tenants.get(HOST, &ids[0]).is_some());
     tenants.stop();
 }
 
@@ -176,7 +176,7 @@ fn whatever_nova_answers_the_last_known_metadata_stays() {
     settings.bounds = Bounds { response_bytes: 256 * 1024, ..Bounds::default() };
     let tenants = start(settings);
     listed(&tenants);
-    let before = tenants.get(&ids[0]).unwrap();
+    let before = tenants.get(HOST, &ids[0]).unwrap();
     let many = format!("{{\"servers\": [{}]}}", vec![r#"{"id": ""}"#; 2_000].join(","));
     let elsewhere = [("Location", "http://127.0.0.1:9/v2.1/servers/detail")];
     let elsewhere: &'static [_] = Box::leak(Box::new(elsewhere));
@@ -213,7 +213,7 @@ fn whatever_nova_answers_the_last_known_metadata_stays() {
             "{name}"
         );
         assert!(!trouble.words.contains("token") && !trouble.words.contains(PASSWORD), "{}", trouble.words);
-        assert!(Arc::ptr_eq(&before, &tenants.get(&ids[0]).unwrap()), "{name}");
+        assert!(Arc::ptr_eq(&before, &tenants.get(HOST, &ids[0]).unwrap()), "{name}");
         cloud.state().nova = None;
         listed(&tenants);
     }
@@ -257,7 +257,7 @@ fn a_wrong_password_is_tried_once_a_period_and_shows_nowhere() {
     let health = troubled(&tenants, "unauthorized");
     assert!(!format!("{health:?} {tenants:?}").contains("s3cr3t"));
     // An unknown server is a reason to hurry, but not for a host that waits out a fault.
-    assert!(tenants.get("f5dc173b-6804-445a-a6d8-000000000000").is_none());
+    assert!(tenants.get(HOST, "f5dc173b-6804-445a-a6d8-000000000000").is_none());
     std::thread::sleep(Duration::from_millis(300));
     assert_eq!(cloud.count("POST"), 1);
     tenants.stop();
@@ -314,7 +314,7 @@ fn novas_address_may_be_given_in_place_of_the_catalogs() {
     settings.endpoint_override = Some(cloud.url.parse().unwrap());
     let tenants = start(settings);
     listed(&tenants);
-    assert!(tenants.get(&ids[0]).is_some());
+    assert!(tenants.get(HOST, &ids[0]).is_some());
     tenants.stop();
 }
 
@@ -385,6 +385,6 @@ fn tls_is_as_the_certificates_say() {
     }
     let tenants = with(ca, Some(certificate), Some(key));
     listed(&tenants);
-    assert!(tenants.get(&ids[0]).is_some());
+    assert!(tenants.get(HOST, &ids[0]).is_some());
     tenants.stop();
 }

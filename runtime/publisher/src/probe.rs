@@ -3,11 +3,15 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use amqp::ConnectError;
 use uuid::Uuid;
 
 use crate::Target;
+
+/// How long a broker has for its goodbye: it has answered by then, and one that is slow or hangs must not hold up the probe.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// Why a target cannot be reached.
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +35,8 @@ pub async fn probe(target: &Target) -> Vec<(String, Result<(), Unreachable>)> {
                 let outcome = match amqp::connect(std::slice::from_ref(broker), &name).await {
                     Ok(connection) => {
                         // It answered, which is what was asked; how it says goodbye is not.
-                        let _ = connection.close(200, "OK".into()).await;
+                        let goodbye = connection.close(200, "OK".into());
+                        let _ = tokio::time::timeout(GOODBYE, goodbye).await;
                         Ok(())
                     }
                     Err(error) => Err(error.into()),

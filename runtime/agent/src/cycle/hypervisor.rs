@@ -80,8 +80,9 @@ impl Hypervisor {
     ) -> (Owner, Arc<Metadata>) {
         let identity = &instance.identity;
         // Who is not nova's is none that Nova could tell of.
-        let tenant =
-            tenants.filter(|_| identity.nova.is_some()).and_then(|tenants| tenants.get(&identity.uuid));
+        let tenant = tenants
+            .filter(|_| identity.nova.is_some())
+            .and_then(|tenants| tenants.get(&self.host, &identity.uuid));
         let mut cache = lock(&self.described);
         if let Some(known) = cache.get(&identity.uuid)
             && Arc::ptr_eq(&known.identity, identity)

@@ -152,14 +152,14 @@ impl Decoder {
             .map(|(index, refusal)| Refused {
                 index: *index,
                 reason: refusal.label(),
-                fault: refusal.to_string(),
+                fault: words(refusal),
                 sample: samples.get_mut(*index).map(Value::take).unwrap_or_default(),
             })
             .collect();
         let (_, first) = &refused[0];
         let fault = match refused.len() {
-            1 => format!("sample {}: {first}", bad[0].index),
-            count => format!("{count} samples; the first, {}: {first}", bad[0].index),
+            1 => format!("sample {}: {}", bad[0].index, words(first)),
+            count => format!("{count} samples; the first, {}: {}", bad[0].index, words(first)),
         };
         DeadLetter::samples(origin, first.label(), &fault, &bad)
     }
@@ -187,6 +187,16 @@ pub(super) struct Refused {
     fault: String,
     /// The sample dict as it came.
     sample: Value,
+}
+
+/// What is wrong with a sample, for people. A wrong signature is seldom a forgery.
+fn words(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Signature => {
+            format!("{refusal}: is it signed with another `telemetry_secret` than this collector's?")
+        }
+        _ => refusal.to_string(),
+    }
 }
 
 /// An error with its sources.
@@ -263,6 +273,11 @@ mod tests {
         assert_eq!(reasons, ["signature", "timestamp", "not-an-object"]);
         assert_eq!(body["refused"][0]["index"], 1);
         assert_eq!(body["refused"][0]["sample"], forged);
+        let cause = "another `telemetry_secret`";
+        assert!(
+            letter.fault.contains(cause) && body["refused"][0]["fault"].as_str().unwrap().contains(cause)
+        );
+        assert!(!body["refused"][1]["fault"].as_str().unwrap().contains(cause));
         assert_eq!(decoder.counters.summary().refused["signature"], 1);
     }
 

@@ -1,6 +1,7 @@
 //! How hypervisors are read: over libvirt connections, or from a recording.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -56,7 +57,7 @@ pub(crate) static LIBVIRT: Section = Section {
             "text",
             "",
             "This hypervisor's name in its samples. Absent: the top level's `host`; of a remote URI its host, where there are several connections or \
-             the top level names none.",
+             the top level names none. The end of a tunnel (`localhost`, `127.0.0.1`, `::1`) names none.",
         ),
         key("deadlines", "mapping", "", "How long libvirt may take."),
         key(
@@ -190,7 +191,8 @@ impl Host {
     }
 }
 
-/// The host that a connection URI names: `compute-1` of `qemu+ssh://root@compute-1:22/system`.
+/// The host that a connection URI names: `compute-1` of `qemu+ssh://root@compute-1:22/system`. A loopback address is the near end of a
+/// tunnel, which every host has, and so names none.
 fn remote_host(uri: &str) -> Option<&str> {
     let authority = uri.split_once("://")?.1.split(['/', '?', '#']).next()?;
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -198,7 +200,17 @@ fn remote_host(uri: &str) -> Option<&str> {
         Some(literal) => literal.split_once(']')?.0,
         None => host.split(':').next()?,
     };
-    (!host.is_empty()).then_some(host)
+    let is_loopback = match address(host) {
+        Some(address) => address.is_loopback(),
+        None => host.trim_end_matches('.').eq_ignore_ascii_case("localhost"),
+    };
+    (!host.is_empty() && !is_loopback).then_some(host)
+}
+
+/// The numeric address that a host is named by, if it is; an IPv6 zone (`%eth0`) is no part of it.
+fn address(host: &str) -> Option<IpAddr> {
+    let bare = host.split_once('%').map_or(host, |(bare, _)| bare);
+    bare.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
 /// A connection as the file describes it.
@@ -207,6 +219,8 @@ struct Connection {
     host: Option<String>,
     settings: Settings,
     place: Place,
+    /// Of the URI.
+    uri_place: Place,
 }
 
 /// Gives each connection its names; they and the URIs must differ, or instances would be polled twice.
@@ -215,7 +229,7 @@ fn named(d: &mut Decoder<'_>, connections: Vec<Connection>, host: &Host) -> Opti
     let (mut uris, mut names) = (HashMap::new(), HashMap::new());
     let mut whole = true;
     let mut hypervisors = Vec::with_capacity(connections.len());
-    for Connection { name, host: own, settings, place } in connections {
+    for Connection { name, host: own, mut settings, place, uri_place } in connections {
         let uri = settings.uri.clone();
         if let Some(first) = uris.insert(uri.clone(), place.clone()) {
             let what = shown(&uri);
@@ -232,8 +246,16 @@ fn named(d: &mut Decoder<'_>, connections: Vec<Connection>, host: &Host) -> Opti
             d.faults.error(&place, format!("a second connection called {what}; the first stands at {first}"));
             whole = false;
         }
-        let host = host.of(own.as_deref(), Some(&uri), alone);
-        hypervisors.push(Hypervisor { name, host, inspector: Inspector::Libvirt(settings) });
+        settings.name = (!alone).then(|| name.clone());
+        let stands = host.of(own.as_deref(), Some(&uri), alone);
+        if own.is_none() && remote_host(&uri) == Some(&stands) && address(&stands).is_some() {
+            let what = shown(&stands);
+            d.faults.warning(
+                &uri_place,
+                format!("samples name this host {what}: set `host` to what nova calls it"),
+            );
+        }
+        hypervisors.push(Hypervisor { name, host: stands, inspector: Inspector::Libvirt(settings) });
     }
     whole.then_some(hypervisors)
 }
@@ -305,7 +327,8 @@ fn connection(d: &mut Decoder<'_>, map: &Map<'_>, uri: Option<String>) -> Option
     let name = map.optional(d, "name", super::source::located);
     let host = map.optional(d, "host", value::text);
     settings.uri = uri?;
-    Some(Connection { name, host, settings, place: map.place.clone() })
+    let uri_place = map.get("uri").map_or(map.place, |node| &node.place).clone();
+    Some(Connection { name, host, settings, place: map.place.clone(), uri_place })
 }
 
 /// libvirt counts whole seconds.
@@ -326,10 +349,30 @@ mod tests {
             ("qemu+ssh://compute-1/system", Some("compute-1")),
             ("qemu+ssh://root@compute-1:22/system?keyfile=/k@y", Some("compute-1")),
             ("qemu+tls://[2001:db8::1]:16514/system", Some("2001:db8::1")),
+            ("qemu+tcp://10.0.0.3/system", Some("10.0.0.3")),
+            ("qemu+tcp://localhost:16509/system", None),
+            ("qemu+tcp://root@LocalHost./system", None),
+            ("qemu+tcp://127.1.2.3/system", None),
+            ("qemu+tcp://[::1]:16509/system", None),
+            ("qemu+tcp://[::ffff:127.0.0.1]/system", None),
+            ("qemu+ssh://localhost.example.org/system", Some("localhost.example.org")),
             ("test:///default", None),
             ("no uri", None),
         ] {
             assert_eq!(remote_host(uri), host, "{uri}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_one_whatever_its_zone() {
+        for (host, is_one) in [
+            ("10.0.0.3", true),
+            ("2001:db8::1", true),
+            ("fe80::1%eth0", true),
+            ("compute-1", false),
+            ("", false),
+        ] {
+            assert_eq!(address(host).is_some(), is_one, "{host}");
         }
     }
 
@@ -344,5 +387,8 @@ mod tests {
         let unsaid = Host { set: None, system: "here".into() };
         assert_eq!(unsaid.of(None, remote, true), "compute-2");
         assert_eq!(unsaid.of(None, local, true), "here");
+        let tunnel = Some("qemu+tcp://127.0.0.1:16509/system");
+        assert_eq!(unsaid.of(None, tunnel, true), "here");
+        assert_eq!(said.of(None, tunnel, false), "compute-1");
     }
 }

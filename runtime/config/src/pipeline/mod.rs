@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use publisher::{Profile, Target};
 use sample::signature::Secret;
 
 pub(crate) use guest::{GUEST, LIMITS};
@@ -236,6 +237,10 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         bounded(d, map.place, "sinks", sinks.len(), sink::MAX_SINKS);
         join(d, &mut drafts, sinks, declared_sinks(&map));
     }
+    // A guest or a sink that has a fault may be the one that a switch is for.
+    if !d.faults.is_fatal() {
+        idle_switches(d, &map, &polling, &guests, sinks.as_deref().unwrap_or_default());
+    }
     Some(Pipeline {
         path: path.to_owned(),
         sample_source,
@@ -246,6 +251,28 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         polling,
         nova,
     })
+}
+
+/// Notes switches of `polling` that are on and that nothing here heeds.
+fn idle_switches(d: &mut Decoder<'_>, file: &Map<'_>, polling: &Polling, guests: &[Guest], sinks: &[Sink]) {
+    let Some(map) = file.section(d, "polling", &POLLING) else { return };
+    let mut idle = |name: &str, why: &str| {
+        if let Some(node) = map.get(name) {
+            d.faults.warning(&node.place, format!("`{name}` has no effect: {why}"));
+        }
+    };
+    let reads_settings = |guest: &Guest| guest.grants.contains(&Grant::Settings);
+    if polling.stopped == Stopped::Sizes && !guests.iter().any(reads_settings) {
+        idle("report_stopped_instance_metrics", "no guest has the grant `settings`");
+    }
+    let mut publishers = sinks.iter().flat_map(|sink| &sink.publishers);
+    if polling.names == Names::Both && publishers.all(|publisher| is_for_a_collector(&publisher.target)) {
+        idle("identity_name_discovery", "samples for a `collector` have no names");
+    }
+}
+
+fn is_for_a_collector(target: &Target) -> bool {
+    matches!(target, Target::Amqp(settings) if settings.profile != Profile::Polling)
 }
 
 fn polling(d: &mut Decoder<'_>, file: &Map<'_>, host: &str) -> (Polling, sink::Common) {

@@ -139,6 +139,12 @@ const INTERFACES: &[(&str, Interface)] = &[
     ("adminURL", Interface::Admin),
 ];
 
+/// The domain of a user's name.
+const USER_DOMAIN: [&str; 2] = ["user_domain_name", "user_domain_id"];
+
+/// The domain of a project's name.
+const PROJECT_DOMAIN: [&str; 2] = ["project_domain_name", "project_domain_id"];
+
 /// The one system scope that there is.
 const SYSTEM: &[(&str, ())] = &[("all", ())];
 
@@ -158,6 +164,9 @@ pub(super) fn nova(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Settings> {
         value::duration(Duration::from_millis(100), Duration::from_secs(600)),
     );
     map.set(d, "refresh", &mut refresh, value::duration(settings::LEAST_REFRESH, day));
+    if map.has("endpoint_override") {
+        map.idle(d, &["region_name", "interface"], "endpoint_override");
+    }
     let rest = (
         map.optional(d, "region_name", value::text),
         map.optional(d, "endpoint_override", url),
@@ -212,8 +221,17 @@ fn application_credential(d: &mut Decoder<'_>, map: &Map<'_>) -> Option<Login> {
         "the application credential",
     );
     let credential = match which? {
-        Name(name) => Credential::Name(value::text(d, name)?, user(d, map)?),
-        Id(id) => Credential::Id(value::text(d, id)?),
+        Name(name) => {
+            map.idle(d, &PROJECT_DOMAIN, "application_credential_name");
+            Credential::Name(value::text(d, name)?, user(d, map)?)
+        }
+        Id(id) => {
+            const WHICH: &str = "application_credential_id";
+            map.idle(d, &["username", "user_id"], WHICH);
+            map.idle(d, &USER_DOMAIN, WHICH);
+            map.idle(d, &PROJECT_DOMAIN, WHICH);
+            Credential::Id(value::text(d, id)?)
+        }
     };
     Some(Login::ApplicationCredential { credential, secret: secret? })
 }
@@ -224,7 +242,10 @@ fn user(d: &mut Decoder<'_>, map: &Map<'_>) -> Option<User> {
             value::text(d, name)?,
             domain(d, map, "user_domain_name", "user_domain_id", "the domain of `username`")?,
         ),
-        Id(id) => User::Id(value::text(d, id)?),
+        Id(id) => {
+            map.idle(d, &USER_DOMAIN, "user_id");
+            User::Id(value::text(d, id)?)
+        }
     })
 }
 
@@ -235,6 +256,7 @@ fn scope(d: &mut Decoder<'_>, map: &Map<'_>) -> Option<Scope> {
                 d.faults.error(&node.place, format!("`system_scope` and `{key}` exclude each other"));
             }
         }
+        map.idle(d, &PROJECT_DOMAIN, "system_scope");
         return value::word(SYSTEM)(d, system).map(|()| Scope::System);
     }
     Some(Scope::Project(match one_of(d, map, "project_name", "project_id", "the project")? {
@@ -242,7 +264,10 @@ fn scope(d: &mut Decoder<'_>, map: &Map<'_>) -> Option<Scope> {
             value::text(d, name)?,
             domain(d, map, "project_domain_name", "project_domain_id", "the domain of `project_name`")?,
         ),
-        Id(id) => Project::Id(value::text(d, id)?),
+        Id(id) => {
+            map.idle(d, &PROJECT_DOMAIN, "project_id");
+            Project::Id(value::text(d, id)?)
+        }
     }))
 }
 

@@ -5,6 +5,8 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::thread::Builder;
 use std::time::Duration;
 
+use tracing::Span;
+
 use crate::error::InspectError;
 
 /// Runs `work` on a thread of its own and waits for it, but not longer than `deadline`. Past that the thread goes on by itself
@@ -17,7 +19,9 @@ pub(super) fn within<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, InspectError> {
     let (sender, receiver) = sync_channel(1);
+    let span = Span::current();
     let run = move || {
+        let _in = span.enter();
         if let Ok(result) = catch_unwind(AssertUnwindSafe(work)) {
             // Nobody waits for it any more: dropped.
             let _ = sender.send(result);

@@ -19,6 +19,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use super::aside::{Asides, Who};
 
 /// How long the overseer rests at least, so that it does not spin while the last threads leave.
@@ -94,9 +96,9 @@ where
     let (sender, receiver) = channel();
     let mut present = 0;
     for (place, tool) in tools.into_iter().enumerate() {
-        let (room, sender) = (Arc::clone(&room), sender.clone());
+        let (room, sender, span) = (Arc::clone(&room), sender.clone(), Span::current());
         let thread = Builder::new().name(format!("libvirt-read-{place}"));
-        match thread.spawn(move || room.serve(place, tool, &sender)) {
+        match thread.spawn(move || span.in_scope(|| room.serve(place, tool, &sender))) {
             Ok(_) => present += 1,
             Err(error) => tracing::warn!(%error, "a thread to read instances did not start"),
         }

@@ -22,6 +22,8 @@
 //! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
 //! | it hangs when all else is read | the snapshot has what was read; the connection is replaced |
 //!
+//! Every log line of this names the hypervisor where there are several: by a span, which each of its threads is in.
+//!
 //! Bounds: [`link::MOST_CONNECTIONS`] connections, [`aside::MOST_STUCK`] stuck calls, one snapshot at a time (a second caller
 //! waits), the snapshot's deadline on all of it.
 
@@ -44,6 +46,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tracing::Span;
 
 use crate::clock;
 use crate::error::InspectError;
@@ -69,6 +73,8 @@ const RESTART_PATIENCE: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub(crate) struct Reader {
     settings: Settings,
+    /// What log lines are in.
+    span: Span,
     seats: Arc<Seats>,
     asides: Arc<Asides>,
     /// Instances that the last snapshot left out.
@@ -106,8 +112,14 @@ impl Reader {
             retry,
             cache: Cache::default(),
         };
+        // At level error, so that it stands wherever a line does.
+        let span = settings
+            .name
+            .as_deref()
+            .map_or_else(Span::none, |hypervisor| tracing::error_span!("libvirt", hypervisor));
         Self {
             settings,
+            span,
             seats: Arc::default(),
             asides: Arc::default(),
             left_out: AtomicUsize::new(0),
@@ -117,6 +129,7 @@ impl Reader {
     }
 
     pub(crate) fn snapshot(&self, groups: &Groups) -> Result<Snapshot, InspectError> {
+        let _in = self.span.enter();
         let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
         self.snapshot_in(&mut cycle, groups)
     }

@@ -14,6 +14,7 @@ use crate::snapshot::{Groups, Missing, Reading};
 impl Reader {
     /// A snapshot, and libvirtd's view of each instance after it: of a monitor that the snapshot itself found stuck it tells too.
     pub(crate) fn probe(&self, groups: &Groups) -> Result<Probe, InspectError> {
+        let _in = self.span.enter();
         let mut cycle = self.cycle.lock().unwrap_or_else(PoisonError::into_inner);
         let snapshot = self.snapshot_in(&mut cycle, groups)?;
         let end = Instant::now() + self.settings.deadlines.sweep;

@@ -56,6 +56,11 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         hypervisors.row([hypervisor.name.clone(), hypervisor.host.clone(), reads(hypervisor)]);
     }
     writeln!(out, "{hypervisors}")?;
+    if let Some(settings) = &pipeline.nova {
+        let mut nova = Table::new(["tenants' metadata from", "as", "every"]);
+        nova.row([asked(settings), settings.login.to_string(), format!("{:?}", settings.refresh)]);
+        writeln!(out, "{nova}")?;
+    }
     let mut guests = Table::new(["guest", "reads", "isolation"]);
     let mut meters = Table::new(["meter", "kind", "unit", "guest", "polled by"]);
     for (position, (planned, described)) in plan.guests.iter().zip(&pipeline.guests).enumerate() {
@@ -140,6 +145,12 @@ fn describe(plan: &Plan) -> Value {
         "hypervisors": pipeline.hypervisors.iter().map(|hypervisor| {
             json!({ "name": hypervisor.name, "host": hypervisor.host, "reads": reads(hypervisor) })
         }).collect::<Vec<_>>(),
+        "nova": pipeline.nova.as_ref().map(|settings| json!({
+            "auth_url": settings.auth_url.to_string(),
+            "endpoint_override": settings.endpoint_override.as_ref().map(ToString::to_string),
+            "login": settings.login.to_string(),
+            "refresh_seconds": settings.refresh.as_secs_f64(),
+        })),
         "guests": guests.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "sinks": sinks.collect::<Vec<_>>(),
@@ -150,6 +161,14 @@ fn reads(hypervisor: &config::Hypervisor) -> String {
     match &hypervisor.inspector {
         config::Inspector::Libvirt(settings) => format!("libvirt at {}", settings.uri),
         config::Inspector::Replay { snapshot } => format!("the recording {}", snapshot.display()),
+    }
+}
+
+/// Who is asked for tenants' metadata.
+fn asked(settings: &nova::Settings) -> String {
+    match &settings.endpoint_override {
+        Some(nova) => format!("Nova at {nova}, Keystone at {}", settings.auth_url),
+        None => format!("Nova by Keystone at {}", settings.auth_url),
     }
 }
 

@@ -1,6 +1,6 @@
 //! `nephoscope check --probe`: what answers, and what does not since when.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use agent::probe::{self, Reached};
 use agent::{Plan, chain};
@@ -18,16 +18,41 @@ const SHOWN: usize = 20;
 pub struct Findings<'a> {
     hypervisors: Vec<(&'a str, Result<Probe, InspectError>)>,
     targets: Vec<Reached>,
-    nova: Vec<nova::Health>,
+    nova: Vec<Asked>,
+}
+
+/// What Nova said of a host.
+struct Asked {
+    health: nova::Health,
+    /// Instances of Nova's that its hypervisors have.
+    instances: usize,
 }
 
 impl<'a> Findings<'a> {
     /// Probes everything that the plan names.
     pub fn of(plan: &'a Plan) -> anyhow::Result<Self> {
-        let (targets, nova) =
-            runtime()?.block_on(async { (probe::targets(plan).await, probe::nova(plan).await) });
-        let names = plan.pipeline.hypervisors.iter().map(|hypervisor| hypervisor.name.as_str());
-        Ok(Self { hypervisors: names.zip(probe::hypervisors(plan)).collect(), targets, nova: nova? })
+        let runtime = runtime()?;
+        // All at once: what is slow or away costs its own deadlines, and not the sum of all.
+        let (probes, (targets, listed)) = thread::scope(|scope| {
+            let probes = scope.spawn(|| probe::hypervisors(plan));
+            let rest = async { tokio::join!(probe::targets(plan), probe::nova(plan)) };
+            let rest = runtime.block_on(rest);
+            (probes.join(), rest)
+        });
+        let probes = probes.map_err(|_| {
+            anyhow::anyhow!(
+                "the thread that reads hypervisors ended in a panic, which is a fault of this program"
+            )
+        })?;
+        let described = &plan.pipeline.hypervisors;
+        let asked = |health: nova::Health| {
+            let here = described.iter().zip(&probes).filter(|(hypervisor, _)| hypervisor.host == health.host);
+            let instances = here.map(|(_, probe)| probe.as_ref().map_or(0, of_nova)).sum();
+            Asked { health, instances }
+        };
+        let nova = listed?.into_iter().map(asked).collect();
+        let names = described.iter().map(|hypervisor| hypervisor.name.as_str());
+        Ok(Self { hypervisors: names.zip(probes).collect(), targets, nova })
     }
 
     /// An error that sums up what is wrong.
@@ -35,7 +60,7 @@ impl<'a> Findings<'a> {
         let silent = self.hypervisors.iter().filter(|(_, probe)| probe.is_err()).count();
         let unwell = self.probes().flat_map(|(_, probe)| unwell(probe)).count();
         let unreached = self.targets.iter().filter(|reached| reached.outcome.is_err()).count();
-        let unlisted = self.nova.iter().filter(|host| host.trouble.is_some()).count();
+        let unlisted = self.nova.iter().filter(|host| host.fault().is_some()).count();
         let all = [
             (silent, "hypervisors cannot be read"),
             (unwell, "instances do not answer as they should"),
@@ -70,11 +95,13 @@ impl<'a> Findings<'a> {
             })
         });
         let nova = self.nova.iter().map(|host| {
+            let fault = host.fault();
             json!({
-                "host": host.host,
-                "ok": host.trouble.is_none(),
-                "servers": host.servers,
-                "error": host.trouble.as_ref().map(|trouble| &trouble.words),
+                "host": host.health.host,
+                "ok": fault.is_none(),
+                "servers": host.health.servers,
+                "instances": host.instances,
+                "error": fault,
             })
         });
         json!({
@@ -87,6 +114,24 @@ impl<'a> Findings<'a> {
     fn probes(&self) -> impl Iterator<Item = (&str, &Probe)> {
         self.hypervisors.iter().filter_map(|(name, probe)| Some((*name, probe.as_ref().ok()?)))
     }
+}
+
+impl Asked {
+    /// What is wrong with Nova's answer.
+    fn fault(&self) -> Option<&str> {
+        match &self.health {
+            nova::Health { trouble: Some(trouble), .. } => Some(&trouble.words),
+            nova::Health { servers: 0, .. } if self.instances > 0 => Some(
+                "lists no server of this host, which has instances of Nova's: is `host` what Nova calls it?",
+            ),
+            _ => None,
+        }
+    }
+}
+
+/// How many of a hypervisor's instances are Nova's.
+fn of_nova(probe: &Probe) -> usize {
+    probe.snapshot.instances.iter().filter(|instance| instance.identity.nova.is_some()).count()
 }
 
 fn unwell(probe: &Probe) -> impl Iterator<Item = &Probed> {
@@ -149,13 +194,11 @@ impl fmt::Display for Findings<'_> {
             }
         }
         if !self.nova.is_empty() {
-            let mut nova = Table::new(["nova's host", "servers", "answers"]);
+            let mut nova = Table::new(["nova's host", "instances", "servers", "answers"]);
             for host in &self.nova {
-                let answers = host
-                    .trouble
-                    .as_ref()
-                    .map_or_else(|| "yes".into(), |trouble| format!("no: {}", trouble.words));
-                nova.row([host.host.clone(), host.servers.to_string(), answers]);
+                let answers = host.fault().map_or_else(|| "yes".to_owned(), |fault| format!("no: {fault}"));
+                let nova::Health { host: name, servers, .. } = &host.health;
+                nova.row([name.clone(), host.instances.to_string(), servers.to_string(), answers]);
             }
             write!(f, "\n{nova}")?;
         }
