@@ -11,7 +11,8 @@
 //!
 //! A call does not wait for another client's in the same monitor, which may never return: it gives a record at once that lacks what
 //! the monitor would have told. Such a short record is asked for again, after [`PAUSES_MS`], so that a client which polls at the same
-//! moment (nova, another agent) costs no readings; after that it is taken as it is.
+//! moment (nova, another agent) costs no readings. Where it is short to the end its memory and its disks are [`BUSY`], and the next
+//! snapshot asks libvirtd for how long the other's call has been there ([`super::others`]).
 //!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
 //! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
@@ -45,6 +46,9 @@ const EVERY: u32 = 0;
 /// that is overloaded; half a second in all is little beside the deadline of a call, be the monitor stuck.
 const PAUSES_MS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
 
+/// Why there are no readings of an instance whose record stays short.
+const BUSY: &str = "its monitor is busy with another client's call";
+
 /// The groups of the call for the whole host.
 pub(super) fn host_stats(groups: &Groups) -> u32 {
     STATE | monitorless(groups)
@@ -67,7 +71,8 @@ pub(super) fn instance_stats(groups: &Groups) -> Option<u32> {
             | match group {
                 Group::Memory => virt_sys::VIR_DOMAIN_STATS_BALLOON,
                 Group::Cpu => virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
-                Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK,
+                // With the memory of the process, which tells that the monitor was entered also where no disk counts.
+                Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK | virt_sys::VIR_DOMAIN_STATS_BALLOON,
                 Group::Vnics | Group::Perf | Group::RawStats => 0,
             }
     });
@@ -103,8 +108,8 @@ pub(super) fn read(
     identity: &Identity,
     active: bool,
 ) -> Result<Readings, ffi::Error> {
-    let all = match reading(record(domain, stats, identity, active))? {
-        Ok(Some(fields)) => fields,
+    let (all, busy) = match reading(record(domain, stats, identity, active))? {
+        Ok(Some(Record { fields, is_short })) => (fields, is_short),
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
     };
@@ -114,21 +119,20 @@ pub(super) fn read(
     let active = still_active(active, &fields);
     fill_in(&mut readings, groups, &all, identity, active);
     readings.outdated = fields::has_unknown_disk(&fields, &identity.disks);
+    readings.busy = busy;
+    let told = if busy { Err(Missing::Failed(BUSY.to_owned())) } else { Ok(()) };
     if groups.contains(&Group::Memory) {
-        readings.memory = fields::memory(&fields);
+        readings.memory = told.clone().and_then(|()| fields::memory(&fields));
     }
     if groups.contains(&Group::Cpu) {
         readings.cpu = fields::cpu(&fields, active);
     }
     if groups.contains(&Group::Disks) {
-        let mut disks = fields::disks(&fields, &identity.disks);
-        for disk in &mut disks {
-            // A running image without counters: its monitor is busy with another client's call, which this one would wait for.
-            if !active || disk.read_requests.is_some() {
-                fill_in_storage(domain, disk)?;
-            }
-        }
-        readings.disks = Ok(disks);
+        // The storage's sizes too: their call would wait for the other client's.
+        readings.disks = match told {
+            Ok(()) => Ok(disks(domain, &fields, identity)?),
+            Err(why) => Err(why),
+        };
     }
     if groups.contains(&Group::RawStats) {
         // Of a domain that does not run libvirt gives its own daemon's times.
@@ -136,6 +140,12 @@ pub(super) fn read(
         readings.raw = Ok(raw.collect());
     }
     Ok(readings)
+}
+
+fn disks(domain: &Domain, fields: &Fields<'_>, identity: &Identity) -> Result<Vec<Disk>, ffi::Error> {
+    let mut disks = fields::disks(fields, &identity.disks);
+    disks.iter_mut().try_for_each(|disk| fill_in_storage(domain, disk))?;
+    Ok(disks)
 }
 
 /// Why a call failed, but where it did because the instance has ended in the middle of it: that is nobody's failure.
@@ -150,36 +160,44 @@ fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
     })
 }
 
+/// What one instance's call brings.
+struct Record {
+    fields: Vec<(String, Field)>,
+    /// Another client's call is in the monitor, and was to the end.
+    is_short: bool,
+}
+
 /// One instance's record, whole where it can be had.
 fn record(
     domain: &Domain,
     stats: u32,
     identity: &Identity,
     active: bool,
-) -> Result<Option<Vec<(String, Field)>>, ffi::Error> {
-    let mut record = domain.stats(stats)?;
-    for pause in PAUSES_MS {
-        let is_short = record.as_deref().is_some_and(|fields| active && is_short(fields, stats, identity));
-        if !is_short {
-            break;
+) -> Result<Option<Record>, ffi::Error> {
+    let mut pauses = PAUSES_MS.map(Duration::from_millis).into_iter();
+    loop {
+        let Some(fields) = domain.stats(stats)? else { return Ok(None) };
+        if !active || !is_short(&fields, stats, identity) {
+            return Ok(Some(Record { fields, is_short: false }));
         }
-        std::thread::sleep(Duration::from_millis(pause));
-        record = domain.stats(stats)?;
+        let Some(pause) = pauses.next() else { return Ok(Some(Record { fields, is_short: true })) };
+        std::thread::sleep(pause);
     }
-    Ok(record)
 }
 
-/// Whether a record of a running instance lacks what its monitor tells: counters of disks, the memory of its process (which
-/// libvirt reads together with the balloon's).
+/// Whether a record of a running instance lacks all that its monitor tells, counters of disks and the memory of its process: libvirt
+/// enters the monitor for both, or for neither.
 fn is_short(record: &[(String, Field)], stats: u32, identity: &Identity) -> bool {
+    let asks_monitor = stats == EVERY || stats & virt_sys::VIR_DOMAIN_STATS_BALLOON != 0;
     let fields = Fields::new(record);
-    let asked = |group: u32| stats == EVERY || stats & group != 0;
     // Shut off since the sweep: there is no monitor to tell more.
     let runs = still_active(true, &fields);
-    let memory = asked(virt_sys::VIR_DOMAIN_STATS_BALLOON) && fields.number("balloon.rss").is_none();
-    let disks = fields::disks(&fields, &identity.disks);
-    let counts = disks.is_empty() || disks.iter().any(|disk| disk.read_requests.is_some());
-    runs && (memory || asked(virt_sys::VIR_DOMAIN_STATS_BLOCK) && !counts)
+    let memory = fields.number("balloon.rss").is_some();
+    let counts = || {
+        let disks = fields::disks(&fields, &identity.disks);
+        disks.iter().any(|disk| disk.read_requests.is_some())
+    };
+    asks_monitor && runs && !memory && !counts()
 }
 
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
@@ -257,11 +275,12 @@ mod tests {
         assert!(is_short(balloon, &[number("balloon.maximum")]));
         assert!(!is_short(balloon, &[number("balloon.maximum"), number("balloon.rss")]));
         let vda = [number("block.count"), ("block.0.name", Field::Text("vda".into()))];
-        assert!(is_short(block, &vda));
+        assert!(is_short(block | balloon, &vda));
         assert!(is_short(EVERY, &vda));
+        let entered = [vda[0].clone(), vda[1].clone(), number("balloon.rss")];
+        assert!(!is_short(block | balloon, &entered), "a disk that is not counted at");
         let counted = [vda[0].clone(), vda[1].clone(), number("block.0.rd.reqs")];
-        assert!(!is_short(block, &counted));
-        assert!(is_short(block | balloon, &counted), "memory is missing");
+        assert!(!is_short(block | balloon, &counted), "the balloon alone has failed");
         let shut_off = ("state.state", Field::Signed(5));
         assert!(!is_short(block | balloon, &[shut_off]));
         assert!(!is_short(virt_sys::VIR_DOMAIN_STATS_VCPU, &[]), "it needs no monitor");
@@ -278,7 +297,7 @@ mod tests {
             host_stats(&outside),
             STATE | virt_sys::VIR_DOMAIN_STATS_INTERFACE | virt_sys::VIR_DOMAIN_STATS_PERF
         );
-        let block = virt_sys::VIR_DOMAIN_STATS_BLOCK;
+        let block = virt_sys::VIR_DOMAIN_STATS_BLOCK | virt_sys::VIR_DOMAIN_STATS_BALLOON;
         let together = STATE | block | virt_sys::VIR_DOMAIN_STATS_INTERFACE;
         assert_eq!(
             instance_stats(&Groups::from([Group::Disks, Group::Vnics])),

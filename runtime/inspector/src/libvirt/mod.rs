@@ -16,6 +16,7 @@
 //! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
 //! | an agent before this one left such calls | they count as its own ([`others`]) |
+//! | another client's call hangs in a qemu first | memory's and disks' readings are [`Missing::Failed`] at once; the next snapshot sets it aside if the call is still there |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
@@ -40,7 +41,7 @@ mod readings;
 mod retry;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -89,6 +90,8 @@ struct Cycle {
     was_connected: bool,
     /// Nothing is known yet of others' calls on the daemon at the other end.
     is_new: bool,
+    /// Instances in whose monitors the last snapshot met another client's call.
+    busy: BTreeSet<Arc<str>>,
     retry: Retry,
     cache: Cache,
 }
@@ -103,6 +106,7 @@ impl Reader {
             stations: Vec::new(),
             was_connected: false,
             is_new: true,
+            busy: BTreeSet::new(),
             retry,
             cache: Cache::default(),
         };
@@ -282,6 +286,9 @@ impl Reader {
         for (uuid, swept) in swept {
             let Some(identity) = cycle.cache.get(uuid).cloned() else { continue };
             let readings = all.entry(Arc::clone(uuid)).or_insert_with(|| Readings::missing(groups, &why));
+            if readings.busy {
+                cycle.busy.insert(Arc::clone(uuid));
+            }
             match link.bulk {
                 Bulk::Full => {
                     if readings.taken_at.is_none() {

@@ -1,8 +1,9 @@
 //! Calls of others that are stuck in the instances' monitors: of an agent before this one, first of all. libvirtd stays in such a
-//! call when its client is gone, and so an agent that is started again and again would stop one worker after the other.
+//! call when its client is gone, and so an agent that is started again and again would stop one worker after the other. Also of a
+//! client beside this one that has met a hung qemu first: our calls do not wait for its, and would never be late.
 //!
 //! After each new connection libvirtd is asked of every running instance, once, whether a call is in its monitor and for how long
-//! (virDomainGetControlInfo, which enters none). One that has been there for longer than a call may take is counted as a
+//! (virDomainGetControlInfo, which enters none); later of those whose monitors the last snapshot found busy. One that has been there for longer than a call may take is counted as a
 //! stuck one of our own, and its instance is set aside until libvirtd says that it is free.
 
 use std::collections::BTreeMap;
@@ -32,9 +33,11 @@ impl Reader {
             return Ok(());
         }
         let others = self.asides.others();
+        let busy = std::mem::take(&mut cycle.busy);
         others.iter().filter(|uuid| !swept.contains_key(*uuid)).for_each(|uuid| self.asides.returned(uuid));
         let asked = swept.iter().filter(|(uuid, swept)| {
-            others.contains(*uuid) || (cycle.is_new && swept.is_active() && !self.asides.has(uuid))
+            let is_due = cycle.is_new || busy.contains(*uuid);
+            others.contains(*uuid) || (is_due && swept.is_active() && !self.asides.has(uuid))
         });
         let asked: Vec<_> =
             asked.map(|(uuid, swept)| (Arc::clone(uuid), Arc::clone(&swept.domain))).collect();
