@@ -56,6 +56,19 @@ pub struct Settings {
     pub reconnect: Reconnect,
     /// The connection's keepalive; drivers without a daemon ignore it.
     pub keepalive: Keepalive,
+    /// Whether disks of instances that are shut off are read.
+    pub stopped_disks: StoppedDisks,
+}
+
+/// What is read of the disks of an instance that is shut off. Of one that runs its qemu tells; of this one libvirt opens the images
+/// at each call. Where their storage is dead such calls get stuck, and take the few places of stuck calls from instances that run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoppedDisks {
+    /// Nothing: they are [`crate::Missing::ShutOff`], and no call is made that opens an image.
+    #[default]
+    Skipped,
+    /// The images' sizes.
+    Read,
 }
 
 /// How long libvirt may take. Whatever is late goes on in a thread of its own and holds up nothing else.
@@ -99,6 +112,7 @@ impl Default for Settings {
             xml_refresh: DEFAULT_XML_REFRESH,
             reconnect: Reconnect::default(),
             keepalive: Keepalive::default(),
+            stopped_disks: StoppedDisks::default(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod idle;
 mod meters;
 mod migration;
 mod record;
+mod stopped;
 mod stuck;
 
 use std::fs;

@@ -26,6 +26,7 @@ use crate::clock;
 use crate::ffi::{self, Domain};
 use crate::fields::{self, Fields};
 use crate::identity::Identity;
+use crate::settings::StoppedDisks;
 use crate::snapshot::{Disk, Field, Group, Groups, Missing, Power, Reading};
 
 /// The group of the domains' state.
@@ -100,15 +101,36 @@ fn running<T>(active: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
     if active { read() } else { Err(Missing::ShutOff) }
 }
 
+/// What is read of each instance.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) groups: Groups,
+    /// libvirt's groups for them, of [`instance_stats`].
+    pub(super) stats: u32,
+    pub(super) stopped_disks: StoppedDisks,
+}
+
+impl Terms {
+    /// libvirt's groups for an instance. Those of a disk open the image where no qemu has it open.
+    fn stats(&self, active: bool) -> u32 {
+        if active || self.stopped_disks == StoppedDisks::Read {
+            return self.stats;
+        }
+        // Every group is one without a name here; what a driver does not have it ignores.
+        let all = if self.stats == EVERY { u32::MAX } else { self.stats };
+        all & !virt_sys::VIR_DOMAIN_STATS_BLOCK
+    }
+}
+
 /// The readings of one instance that go through its monitor. Fails only where the connection is gone.
 pub(super) fn read(
     domain: &Domain,
-    stats: u32,
-    groups: &Groups,
+    terms: &Terms,
     identity: &Identity,
     active: bool,
 ) -> Result<Readings, ffi::Error> {
-    let (all, busy) = match reading(record(domain, stats, identity, active))? {
+    let groups = &terms.groups;
+    let (all, busy) = match reading(record(domain, terms.stats(active), identity, active))? {
         Ok(Some(Record { fields, is_short })) => (fields, is_short),
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
@@ -130,7 +152,10 @@ pub(super) fn read(
     if groups.contains(&Group::Disks) {
         // The storage's sizes too: their call would wait for the other client's.
         readings.disks = match told {
-            Ok(()) => Ok(disks(domain, &fields, identity)?),
+            Ok(()) if active || terms.stopped_disks == StoppedDisks::Read => {
+                Ok(disks(domain, &fields, identity)?)
+            }
+            Ok(()) => Err(Missing::ShutOff),
             Err(why) => Err(why),
         };
     }
@@ -306,5 +331,20 @@ mod tests {
         );
         assert_eq!(instance_stats(&Groups::from([Group::RawStats, Group::Cpu])), Some(EVERY));
         assert_eq!(instance_stats(&Groups::new()), None);
+    }
+
+    #[test]
+    fn the_images_of_an_instance_that_is_shut_off_are_opened_where_that_is_wanted() {
+        let groups = Groups::from([Group::Disks, Group::Memory]);
+        let terms = |stats, stopped_disks| Terms { groups: groups.clone(), stats, stopped_disks };
+        let (balloon, block) = (virt_sys::VIR_DOMAIN_STATS_BALLOON, virt_sys::VIR_DOMAIN_STATS_BLOCK);
+        let both = STATE | balloon | block;
+        assert_eq!(terms(both, StoppedDisks::Skipped).stats(true), both);
+        assert_eq!(terms(both, StoppedDisks::Skipped).stats(false), STATE | balloon);
+        assert_eq!(terms(both, StoppedDisks::Read).stats(false), both);
+        assert_eq!(terms(EVERY, StoppedDisks::Read).stats(false), EVERY);
+        assert_eq!(terms(EVERY, StoppedDisks::Skipped).stats(true), EVERY);
+        let others = terms(EVERY, StoppedDisks::Skipped).stats(false);
+        assert_eq!((others & block, others & ALL), (0, ALL & !block));
     }
 }

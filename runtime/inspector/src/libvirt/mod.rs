@@ -17,6 +17,7 @@
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
 //! | an agent before this one left such calls | they count as its own ([`others`]) |
 //! | another client's call hangs in a qemu first | memory's and disks' readings are [`Missing::Failed`] at once; the next snapshot sets it aside if the call is still there |
+//! | a stopped instance's storage is dead | its images are not opened, unless somebody wants their sizes ([`crate::settings::StoppedDisks`]) |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
 //! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
