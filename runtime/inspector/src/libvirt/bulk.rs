@@ -44,8 +44,12 @@ pub(super) const ALL: u32 = STATE
 const EVERY: u32 = 0;
 
 /// The waits before a short record is asked for again. Another client's call takes milliseconds, or hundreds of them on a host
-/// that is overloaded; half a second in all is little beside the deadline of a call, be the monitor stuck.
+/// that is overloaded; half a second in all is little beside the default deadline of a call, be the monitor stuck.
 const PAUSES_MS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/// The part of a call's deadline that the waits may take: the calls around them need the rest, and an instance that is merely busy
+/// shall not be taken for one that hangs.
+const PAUSES_SHARE: u32 = 4;
 
 /// Why there are no readings of an instance whose record stays short.
 const BUSY: &str = "its monitor is busy with another client's call";
@@ -108,9 +112,21 @@ pub(super) struct Terms {
     /// libvirt's groups for them, of [`instance_stats`].
     pub(super) stats: u32,
     pub(super) stopped_disks: StoppedDisks,
+    /// The deadline of the calls for one instance.
+    pub(super) call: Duration,
 }
 
 impl Terms {
+    /// The waits before a short record is asked for again.
+    fn pauses(&self) -> impl Iterator<Item = Duration> {
+        let most = self.call / PAUSES_SHARE;
+        let spend = move |spent: &mut Duration, pause: Duration| {
+            *spent += pause;
+            (*spent <= most).then_some(pause)
+        };
+        PAUSES_MS.into_iter().map(Duration::from_millis).scan(Duration::ZERO, spend)
+    }
+
     /// libvirt's groups for an instance. Those of a disk open the image where no qemu has it open.
     fn stats(&self, active: bool) -> u32 {
         if active || self.stopped_disks == StoppedDisks::Read {
@@ -130,7 +146,7 @@ pub(super) fn read(
     active: bool,
 ) -> Result<Readings, ffi::Error> {
     let groups = &terms.groups;
-    let (all, busy) = match reading(record(domain, terms.stats(active), identity, active))? {
+    let (all, busy) = match reading(record(domain, terms, identity, active))? {
         Ok(Some(Record { fields, is_short })) => (fields, is_short),
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
@@ -195,11 +211,12 @@ struct Record {
 /// One instance's record, whole where it can be had.
 fn record(
     domain: &Domain,
-    stats: u32,
+    terms: &Terms,
     identity: &Identity,
     active: bool,
 ) -> Result<Option<Record>, ffi::Error> {
-    let mut pauses = PAUSES_MS.map(Duration::from_millis).into_iter();
+    let stats = terms.stats(active);
+    let mut pauses = terms.pauses();
     loop {
         let Some(fields) = domain.stats(stats)? else { return Ok(None) };
         if !active || !is_short(&fields, stats, identity) {
@@ -334,9 +351,26 @@ mod tests {
     }
 
     #[test]
+    fn a_busy_monitor_takes_a_quarter_of_a_calls_time_at_most() {
+        let waits = |call: u64| -> Vec<u128> {
+            terms(0, StoppedDisks::Skipped, Duration::from_millis(call))
+                .pauses()
+                .map(|pause| pause.as_millis())
+                .collect()
+        };
+        assert_eq!(waits(3000), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+        assert_eq!(waits(1000), [1, 2, 4, 8, 16, 32, 64]);
+        assert_eq!(waits(12), [1, 2]);
+        assert_eq!(waits(10), [1]);
+    }
+
+    fn terms(stats: u32, stopped_disks: StoppedDisks, call: Duration) -> Terms {
+        Terms { groups: Groups::new(), stats, stopped_disks, call }
+    }
+
+    #[test]
     fn the_images_of_an_instance_that_is_shut_off_are_opened_where_that_is_wanted() {
-        let groups = Groups::from([Group::Disks, Group::Memory]);
-        let terms = |stats, stopped_disks| Terms { groups: groups.clone(), stats, stopped_disks };
+        let terms = |stats, stopped_disks| terms(stats, stopped_disks, Duration::ZERO);
         let (balloon, block) = (virt_sys::VIR_DOMAIN_STATS_BALLOON, virt_sys::VIR_DOMAIN_STATS_BLOCK);
         let both = STATE | balloon | block;
         assert_eq!(terms(both, StoppedDisks::Skipped).stats(true), both);

@@ -14,7 +14,7 @@ use super::{Cycle, Reader, bulk, percall, sweep};
 use crate::error::InspectError;
 use crate::ffi::{self, Domain};
 use crate::identity::Identity;
-use crate::settings::StoppedDisks;
+use crate::settings::Settings;
 use crate::snapshot::{Group, Groups, Missing};
 
 /// What is known of an instance that is to be read.
@@ -65,7 +65,7 @@ impl Reader {
         while !queue.is_empty() && Instant::now() < end {
             let places = self.asides.places().min(queue.len());
             let stations = self.man(cycle, link, places, end)?;
-            let perform = performer(link.bulk, groups, self.settings.stopped_disks);
+            let perform = performer(link.bulk, groups, &self.settings);
             let Some(perform) = perform.filter(|_| !stations.is_empty()) else { break };
             let orders = Orders { call: self.settings.deadlines.call, end, perform };
             let outcome = work(queue, stations, orders, &self.asides);
@@ -187,16 +187,12 @@ pub(super) fn is_needed(driver: Bulk, groups: &Groups) -> bool {
 }
 
 /// How an instance is read with this driver; None where the groups need no calls per instance.
-fn performer(
-    driver: Bulk,
-    groups: &Groups,
-    stopped_disks: StoppedDisks,
-) -> Option<Perform<Station, Job, Read>> {
-    let groups = groups.clone();
+fn performer(driver: Bulk, groups: &Groups, settings: &Settings) -> Option<Perform<Station, Job, Read>> {
+    let (groups, stopped_disks, call) = (groups.clone(), settings.stopped_disks, settings.deadlines.call);
     let terms = match driver {
         Bulk::Full => {
             let stats = bulk::instance_stats(&groups)?;
-            Some(Terms { groups: groups.clone(), stats, stopped_disks })
+            Some(Terms { groups: groups.clone(), stats, stopped_disks, call })
         }
         Bulk::State | Bulk::None if percall::is_needed(&groups) => None,
         Bulk::State | Bulk::None => return None,
