@@ -106,6 +106,22 @@ pub struct Instance {
     pub raw: Reading<Vec<(String, Field)>>,
 }
 
+impl Instance {
+    /// The groups without a reading, each with the reason.
+    pub fn missing(&self) -> impl Iterator<Item = (Group, &Missing)> {
+        let Self { memory, cpu, disks, vnics, perf, raw, .. } = self;
+        let all = [
+            (Group::Memory, memory.as_ref().err()),
+            (Group::Cpu, cpu.as_ref().err()),
+            (Group::Disks, disks.as_ref().err()),
+            (Group::Vnics, vnics.as_ref().err()),
+            (Group::Perf, perf.as_ref().err()),
+            (Group::RawStats, raw.as_ref().err()),
+        ];
+        all.into_iter().filter_map(|(group, why)| Some((group, why?)))
+    }
+}
+
 /// A reading, or why there is none.
 pub type Reading<T> = Result<T, Missing>;
 

@@ -109,6 +109,8 @@ fn a_qemu_that_hangs_in_another_clients_call_is_missed_at_once_and_set_aside() -
         let nova = scope.spawn(|| libvirtd.virsh(&["domstats", &hung.name]));
         let seen = (|| {
             agent.until_logged(&["ERROR", "its monitor is busy with another client's call", &hung.uuid])?;
+            agent.until_logged(&["WARN", "monitors are busy", "count=1", &hung.name, &hung.uuid])?;
+            agent.until_logged(&["WARN", "polled; readings failed: disks 1", "failed failed 1"])?;
             agent.until_logged(&["WARN", "does not answer another client in time", &hung.name, "since="])?;
             agent.until_logged(&["ERROR", "a call into its monitor has not returned", &hung.uuid])
         })();

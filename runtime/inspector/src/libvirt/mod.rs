@@ -305,6 +305,7 @@ impl Reader {
                 Bulk::State | Bulk::None => {}
             }
         }
+        others::tell_of_busy(&cycle.busy, swept);
         Ok(all)
     }
 

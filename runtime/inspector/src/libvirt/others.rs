@@ -6,11 +6,11 @@
 //! (virDomainGetControlInfo, which enters none); later of those whose monitors the last snapshot found busy. One that has been there for longer than a call may take is counted as a
 //! stuck one of our own, and its instance is set aside until libvirtd says that it is free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::aside::Who;
+use super::aside::{MOST_NAMED, Who};
 use super::link::{Bulk, Link};
 use super::sweep::{self, Swept};
 use super::{Cycle, Reader};
@@ -58,6 +58,25 @@ impl Reader {
         cycle.is_new = false;
         Ok(())
     }
+}
+
+/// Says whose monitors the snapshot found busy, the first few by name.
+pub(super) fn tell_of_busy(busy: &BTreeSet<Arc<str>>, swept: &BTreeMap<Arc<str>, Swept>) {
+    if busy.is_empty() {
+        return;
+    }
+    let named = busy.iter().take(MOST_NAMED).map(|uuid| {
+        let name = swept.get(uuid).map_or("", |swept| &swept.name);
+        format!("{name} ({uuid})")
+    });
+    let named: Vec<String> = named.collect();
+    let more = busy.len().saturating_sub(MOST_NAMED);
+    tracing::warn!(
+        count = busy.len(),
+        "monitors are busy with other clients' calls, and were not read: {}{}",
+        named.join(", "),
+        if more > 0 { format!(", and {more} more") } else { String::new() }
+    );
 }
 
 /// For how long a call has been in the monitor, where that is longer than one may take.
