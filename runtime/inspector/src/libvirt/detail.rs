@@ -11,7 +11,7 @@ use super::link::{Bulk, Link, Station};
 use super::readings::{Readings, reading};
 use super::sweep::Swept;
 use super::{Cycle, Reader, bulk, percall, sweep};
-use crate::error::InspectError;
+use crate::error::{InspectError, chain};
 use crate::ffi::{self, Domain};
 use crate::identity::Identity;
 use crate::settings::Settings;
@@ -99,7 +99,7 @@ impl Reader {
                 // The first must be had: without any nothing is wrong with an instance, but with the daemon.
                 Err(error) if stations.is_empty() && self.asides.stuck() == 0 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%error, "fewer libvirt connections to read instances on");
+                    tracing::warn!(error = chain(&error), "fewer libvirt connections to read instances on");
                     break;
                 }
             }
@@ -147,7 +147,10 @@ fn unless_gone<T>(read: Result<T, InspectError>) -> Result<Option<T>, InspectErr
         Ok(read) => Ok(Some(read)),
         Err(error) if error.is_disconnect() => Err(error),
         Err(error) => {
-            tracing::warn!(%error, "no memory of the instances that do not answer; replacing the connection");
+            tracing::warn!(
+                error = chain(&error),
+                "no memory of the instances that do not answer; replacing the connection"
+            );
             Ok(None)
         }
     }

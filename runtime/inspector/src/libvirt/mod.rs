@@ -48,7 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
-use crate::error::InspectError;
+use crate::error::{InspectError, chain};
 use crate::ffi::Changed;
 use crate::fields::{self, Fields};
 use crate::health::Health;
@@ -133,13 +133,13 @@ impl Reader {
         if let Err(error) = &result
             && error.is_disconnect()
         {
-            tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
+            tracing::warn!(error = chain(error), "the libvirt connection is gone; opening it anew");
             disconnect(cycle, link);
             link = self.connect(cycle, end)?;
             result = self.take(cycle, &link, groups, end);
         }
         if let Err(error) = &result {
-            tracing::debug!(%error, "no snapshot");
+            tracing::debug!(error = chain(error), "no snapshot");
         }
         // Whatever it was, the next snapshot begins on a connection that is known to be whole.
         if result.is_err() || cycle.suspect {
