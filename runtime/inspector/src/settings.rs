@@ -29,7 +29,8 @@ pub const XML_REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(600);
 pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
 
 /// The longest wait between two opens. An attempt at a socket that is not there costs microseconds, and one that hangs waits for its
-/// own deadline; so a libvirtd that comes back is found within seconds, and no poll is lost to a wait.
+/// own deadline. A snapshot waits for the attempt that is due (within its own deadline), so a libvirtd that is back is found by the
+/// first snapshot that begins then, some seconds after its beginning at most.
 pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(5);
 
 /// Seconds between two keepalive probes of an idle connection.
@@ -84,7 +85,7 @@ pub struct Deadlines {
     pub snapshot: Duration,
 }
 
-/// Waits between attempts to open the connection: they double from `first` to `most`.
+/// Waits between attempts to open the connection: they double from `first` to `most`. Attempts are made by snapshots alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     /// After the first failure.

@@ -45,7 +45,7 @@ fn a_libvirtd_that_was_away_is_found_again_within_seconds() -> Result<()> {
     agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
 
     libvirtd.kill();
-    agent.until_logged(&["ERROR", "no snapshot", "next attempt is due"])?;
+    agent.until_logged(&["ERROR", "no snapshot", "failed to open the libvirt connection"])?;
     let away = Instant::now();
     // Long enough for the waits between attempts to have grown to the longest.
     while away.elapsed() < Duration::from_secs(12) {

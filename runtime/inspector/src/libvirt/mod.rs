@@ -20,7 +20,7 @@
 //! | a stopped instance's storage is dead | its images are not opened, unless somebody wants their sizes ([`crate::settings::StoppedDisks`]) |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
-//! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
+//! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off, which later snapshots wait for |
 //! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
 //! | it hangs when all else is read | the snapshot has what was read; the connection is replaced |
 //!
@@ -64,7 +64,8 @@ use readings::Readings;
 use retry::Retry;
 use sweep::Swept;
 
-/// How long a snapshot waits for a daemon that was there before: a restart takes a second or two.
+/// How long a snapshot waits at least for a daemon that was there before: a restart takes a second or two. It waits for as long as
+/// the back-off may be, too, so that each snapshot makes an attempt.
 const RESTART_PATIENCE: Duration = Duration::from_secs(4);
 
 /// The libvirt inspector.
@@ -163,7 +164,8 @@ impl Reader {
         if let Some(link) = &cycle.link {
             return Ok(Arc::clone(link));
         }
-        let patience = if cycle.was_connected { RESTART_PATIENCE } else { Duration::ZERO };
+        let patience = RESTART_PATIENCE.max(self.settings.reconnect.most);
+        let patience = if cycle.was_connected { patience } else { Duration::ZERO };
         let patient_until = end.min(Instant::now() + patience);
         loop {
             let now = Instant::now();
