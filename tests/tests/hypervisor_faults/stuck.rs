@@ -26,7 +26,7 @@ fn a_stopped_qemu_loses_its_monitors_readings_alone_and_comes_back() -> Result<(
     let (hung, others) = (&guests[1], [guests[0].clone(), guests[2].clone()]);
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime, Meter::VnicCount])?;
     // Longer than a call's deadline: the cycle that finds the qemu stuck is a whole one as well.
-    change(&site, &[("interval: 1s", "interval: 4s")])?;
+    change(&site, &[("interval: 1s", "interval: 8s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     agent.until("two whole cycles", || Ok((Record::of(&site)?.len() >= 2).then_some(())))?;
 
@@ -92,7 +92,7 @@ fn a_qemu_that_hangs_in_another_clients_call_is_missed_at_once_and_set_aside() -
     let [hung, other] = &guests;
     let site = site(&libvirtd.uri_ro(), &[Meter::DiskCapacity])?;
     // Longer than a call's deadline: the second cycle with the other's call finds it late.
-    change(&site, &[("interval: 1s", "interval: 6s")])?;
+    change(&site, &[("interval: 1s", "interval: 8s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     let polled = |agent: &Running| lines(&agent.log(), &["polled"]).len();
     agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
@@ -170,6 +170,7 @@ fn many_stopped_qemus_take_no_more_than_their_share_of_libvirtd() -> Result<()> 
         stopped.iter().map(|guest| libvirtd.guest_pid(&guest.name)).collect::<Result<_>>()?;
     pids.iter().for_each(|pid| signal(*pid, Signal::STOP));
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime])?;
+    change(&site, &[("interval: 1s", "interval: 3s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     let done = AtomicBool::new(false);
     let nova = || -> Result<u32> {
