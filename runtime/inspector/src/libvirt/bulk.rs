@@ -12,7 +12,8 @@
 //! A call does not wait for another client's in the same monitor, which may never return: it gives a record at once that lacks what
 //! the monitor would have told. Such a short record is asked for again, after [`PAUSES_MS`], so that a client which polls at the same
 //! moment (nova, another agent) costs no readings. Where it is short to the end its memory and its disks are [`BUSY`], and the next
-//! snapshot asks libvirtd for how long the other's call has been there ([`super::others`]).
+//! snapshot asks libvirtd for how long the other's call has been there ([`super::others`]). An instance that is being started lets
+//! nobody in until it runs: it has no disks' readings at present, which is nobody's fault and not waited for.
 //!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
 //! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
@@ -146,8 +147,8 @@ pub(super) fn read(
     active: bool,
 ) -> Result<Readings, ffi::Error> {
     let groups = &terms.groups;
-    let (all, busy) = match reading(record(domain, terms, identity, active))? {
-        Ok(Some(Record { fields, is_short })) => (fields, is_short),
+    let (all, entered) = match reading(record(domain, terms, identity, active))? {
+        Ok(Some(Record { fields, entered })) => (fields, entered),
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
     };
@@ -157,22 +158,23 @@ pub(super) fn read(
     let active = still_active(active, &fields);
     fill_in(&mut readings, groups, &all, identity, active);
     readings.outdated = fields::has_unknown_disk(&fields, &identity.disks);
-    readings.busy = busy;
-    let told = if busy { Err(Missing::Failed(BUSY.to_owned())) } else { Ok(()) };
+    readings.busy = entered == Entered::Busy;
+    let busy = || Missing::Failed(BUSY.to_owned());
     if groups.contains(&Group::Memory) {
-        readings.memory = told.clone().and_then(|()| fields::memory(&fields));
+        readings.memory = if readings.busy { Err(busy()) } else { fields::memory(&fields) };
     }
     if groups.contains(&Group::Cpu) {
         readings.cpu = fields::cpu(&fields, active);
     }
     if groups.contains(&Group::Disks) {
         // The storage's sizes too: their call would wait for the other client's.
-        readings.disks = match told {
-            Ok(()) if active || terms.stopped_disks == StoppedDisks::Read => {
+        readings.disks = match entered {
+            Entered::Busy => Err(busy()),
+            Entered::Starting => Err(Missing::NoData),
+            Entered::Well if active || terms.stopped_disks == StoppedDisks::Read => {
                 Ok(disks(domain, &fields, identity)?)
             }
-            Ok(()) => Err(Missing::ShutOff),
-            Err(why) => Err(why),
+            Entered::Well => Err(Missing::ShutOff),
         };
     }
     if groups.contains(&Group::RawStats) {
@@ -204,8 +206,18 @@ fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
 /// What one instance's call brings.
 struct Record {
     fields: Vec<(String, Field)>,
-    /// Another client's call is in the monitor, and was to the end.
-    is_short: bool,
+    entered: Entered,
+}
+
+/// Whether the call was let into the monitor, where it had to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entered {
+    /// It was, or there is none.
+    Well,
+    /// Another client's call was there to the end.
+    Busy,
+    /// The instance is being started, or is coming from another host.
+    Starting,
 }
 
 /// One instance's record, whole where it can be had.
@@ -220,9 +232,12 @@ fn record(
     loop {
         let Some(fields) = domain.stats(stats)? else { return Ok(None) };
         if !active || !is_short(&fields, stats, identity) {
-            return Ok(Some(Record { fields, is_short: false }));
+            return Ok(Some(Record { fields, entered: Entered::Well }));
         }
-        let Some(pause) = pauses.next() else { return Ok(Some(Record { fields, is_short: true })) };
+        if is_starting(&fields) {
+            return Ok(Some(Record { fields, entered: Entered::Starting }));
+        }
+        let Some(pause) = pauses.next() else { return Ok(Some(Record { fields, entered: Entered::Busy })) };
         std::thread::sleep(pause);
     }
 }
@@ -240,6 +255,15 @@ fn is_short(record: &[(String, Field)], stats: u32, identity: &Identity) -> bool
         disks.iter().any(|disk| disk.read_requests.is_some())
     };
     asks_monitor && runs && !memory && !counts()
+}
+
+/// Whether a record is of an instance that does not run yet: libvirt has it as paused until then, for one of these reasons.
+fn is_starting(record: &[(String, Field)]) -> bool {
+    let starts = [virt_sys::VIR_DOMAIN_PAUSED_STARTING_UP, virt_sys::VIR_DOMAIN_PAUSED_MIGRATION];
+    let fields = Fields::new(record);
+    let number = |name: &str| fields.number(name).and_then(|number| u32::try_from(number).ok());
+    number("state.state").map(Power::from_libvirt) == Some(Power::Paused)
+        && number("state.reason").is_some_and(|reason| starts.contains(&reason))
 }
 
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
@@ -348,6 +372,18 @@ mod tests {
         );
         assert_eq!(instance_stats(&Groups::from([Group::RawStats, Group::Cpu])), Some(EVERY));
         assert_eq!(instance_stats(&Groups::new()), None);
+    }
+
+    #[test]
+    fn an_instance_that_is_being_started_is_told_from_one_that_is_busy() {
+        let record = |state, reason| {
+            [("state.state", state), ("state.reason", reason)]
+                .map(|(name, value)| (name.to_owned(), Field::Signed(value)))
+        };
+        let (running, paused, user, migration, starting) = (1, 3, 1, 2, 11);
+        assert!(is_starting(&record(paused, starting)) && is_starting(&record(paused, migration)));
+        assert!(!is_starting(&record(paused, user)) && !is_starting(&record(running, migration)));
+        assert!(!is_starting(&[]));
     }
 
     #[test]
