@@ -8,8 +8,9 @@
 //!  ours                         └─ once ─┘
 //! ```
 //!
-//! A volume that stands still is the same in all three, to its type. One that moves (a counter, the memory of the hypervisor's
-//! process) lies between the two. A delta is compared with the genuine agent's first, as ours is the first too.
+//! A volume that stands still is the same in all three, to its type. A counter lies between the two. The memory of the hypervisor's
+//! process goes up and down: it is near what the genuine agent has read at any time. A delta is compared with the genuine agent's
+//! first, as ours is the first too.
 
 use std::collections::BTreeMap;
 
@@ -29,6 +30,11 @@ const CYCLES: usize = 3;
 
 /// The meters that it polls, each of which discovers anew where that has failed.
 const POLLSTERS: usize = 36;
+/// The meter whose volume goes both ways while its instance does nothing.
+const WANDERING: &str = "memory.resident";
+/// How far beyond the genuine agent's readings it may be, as a part of them: those are few, and between them it moves on.
+const WANDERS: f64 = 0.05;
+
 /// What it logs then.
 const UNDISCOVERED: [&str; 2] = ["Unable to discover resources", "Skipping local_instances, keystone issue"];
 
@@ -124,6 +130,17 @@ impl Genuine {
         self.taken()?.iter().rev().map(|sample| Ok((key(sample)?, sample.clone()))).collect()
     }
 
+    /// Every volume of a meter and resource so far.
+    fn volumes(&self, of: &Key) -> Result<Vec<Value>> {
+        let mut volumes = Vec::new();
+        for sample in &self.taken {
+            if key(sample)? == *of {
+                volumes.push(sample["counter_volume"].clone());
+            }
+        }
+        Ok(volumes)
+    }
+
     /// Ends it in an orderly way.
     ///
     /// # Errors
@@ -154,6 +171,13 @@ pub fn compare(genuine: &mut Genuine, ours: impl FnOnce() -> Result<Vec<Value>>)
         let mut say = |what: String| differences.push(format!("{} of {}: {what}", key.0, key.1));
         for (field, one, other) in unequal(&without(theirs, &OWN), &without(ours, &OWN)) {
             say(format!("{field} is {one} there and {other} here"));
+        }
+        if theirs["counter_name"] == WANDERING {
+            let all = genuine.volumes(key)?;
+            if !is_near(&ours["counter_volume"], &all) {
+                say(format!("{} is not near any of {all:?}", ours["counter_volume"]));
+            }
+            continue;
         }
         let volumes = match theirs["counter_type"].as_str() {
             Some("delta") => [first.get(key), first.get(key)],
@@ -225,6 +249,18 @@ fn is_between(ours: &Value, one: &Value, other: &Value) -> bool {
     is_real && (one.min(other)..=one.max(other)).contains(&ours)
 }
 
+/// Whether a volume has others' type, and lies between the least and the greatest of them or little beyond.
+fn is_near(ours: &Value, others: &[Value]) -> bool {
+    let same_type = others.iter().all(|other| other.is_f64() == ours.is_f64());
+    let numbers: Option<Vec<f64>> = others.iter().map(Value::as_f64).collect();
+    let (Some(ours), Some(numbers)) = (ours.as_f64(), numbers.filter(|numbers| !numbers.is_empty())) else {
+        return false;
+    };
+    let least = numbers.iter().copied().fold(f64::INFINITY, f64::min) * (1.0 - WANDERS);
+    let greatest = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max) * (1.0 + WANDERS);
+    same_type && (least..=greatest).contains(&ours)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -237,6 +273,16 @@ mod tests {
         assert!(!is_between(&json!(4), &json!(1), &json!(3)));
         assert!(!is_between(&json!(2), &json!(2.0), &json!(2.0)));
         assert!(!is_between(&Value::Null, &json!(1), &json!(3)));
+    }
+
+    #[test]
+    fn a_volume_that_wanders_is_near_others_of_its_type() {
+        let others = [json!(120), json!(100), json!(110)];
+        for (ours, is) in [(96, true), (125, true), (94, false), (127, false)] {
+            assert_eq!(is_near(&json!(ours), &others), is, "{ours}");
+        }
+        assert!(!is_near(&json!(110.0), &others) && !is_near(&Value::Null, &others));
+        assert!(!is_near(&json!(110), &[]));
     }
 
     #[test]

@@ -141,11 +141,11 @@ fn a_guest_that_returns_a_meter_which_it_did_not_declare() -> Result<()> {
 fn a_guest_that_floods_the_log() -> Result<()> {
     let wat = Wat {
         imports: r#"(import "nephoscope:meter/log@0.1.0" "write" (func $log (param i32 i32 i32)))"#,
-        // "spam" with a line break, a colour and a forged line after it.
+        // "spam" at level info, with a line break, a colour and a forged line after it.
         items: &format!(
             "{} (func $flood (local $n i32)
                (loop $again
-                 (call $log (i32.const 4) (i32.const {SCRATCH}) (i32.const 20))
+                 (call $log (i32.const 2) (i32.const {SCRATCH}) (i32.const 20))
                  (br_if $again (i32.lt_u (local.tee $n (i32.add (local.get $n) (i32.const 1))) (i32.const 10000)))))",
             text_at_scratch("spam\n\u{1b}[31mERROR all\n")
         ),

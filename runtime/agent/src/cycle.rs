@@ -18,7 +18,7 @@ use config::Pipeline;
 use inspector::{Health, InspectError, Instance, Snapshot};
 use nova::TenantMetadata;
 use sample::Timestamp;
-use sandbox::Outcome;
+use sandbox::{LoudLines, Outcome};
 use tracing::Span;
 
 use crate::outlets::Outlets;
@@ -157,7 +157,9 @@ impl Host {
             conduct: source.selections.iter().map(|_| Conduct::default()).collect(),
         };
         let mut report = cycle.poll_all(self.plan.pipeline.polling.workers);
+        cycle.tell_of_left_out_lines();
         report.instances = snapshot.instances.len();
+        report.note_readings(&snapshot);
         report.inspected = inspected;
         report.took = started.elapsed();
         Ok(report)
@@ -186,6 +188,8 @@ struct Conduct {
     micros: AtomicU64,
     /// Whether it was said that it is set aside.
     told: AtomicBool,
+    /// Its warnings and errors in the log.
+    loud: Arc<LoudLines>,
 }
 
 impl Cycle<'_> {
@@ -224,7 +228,7 @@ impl Cycle<'_> {
     fn poll_share(&self, selection: usize, instances: &[Arc<Instance>], report: &mut Report) {
         let chosen = &self.source.selections[selection];
         let planned = &self.host.plan.guests[chosen.guest];
-        let mut session = planned.guest.session(&chosen.state);
+        let mut session = planned.guest.session(&chosen.state).sharing(&self.conduct[selection].loud);
         let mut batches = Batches::new(self, chosen, planned);
         for instance in instances {
             if self.is_set_aside(selection, planned) {
@@ -250,7 +254,7 @@ impl Cycle<'_> {
 
     /// Whether a guest has failed too often in this cycle, or has used up its part of the cycle's time.
     fn is_set_aside(&self, selection: usize, planned: &PlannedGuest) -> bool {
-        let Conduct { failures, micros, told } = &self.conduct[selection];
+        let Conduct { failures, micros, told, loud: _ } = &self.conduct[selection];
         let most = planned.guest.limits().failures_per_cycle;
         let reason = if failures.load(Ordering::Relaxed) >= most {
             format!("{most} polls failed in this one")
@@ -267,6 +271,20 @@ impl Cycle<'_> {
             );
         }
         true
+    }
+
+    /// Says how many of each guest's warnings and errors the log does not have as such.
+    fn tell_of_left_out_lines(&self) {
+        for (chosen, conduct) in self.source.selections.iter().zip(&self.conduct) {
+            let (guest, left_out) =
+                (self.host.plan.guests[chosen.guest].guest.name(), conduct.loud.left_out());
+            if left_out > 0 {
+                tracing::warn!(
+                    guest,
+                    "{left_out} more warnings and errors of this cycle are logged at level debug"
+                );
+            }
+        }
     }
 
     /// A guest's part of the time that all polling threads have in a cycle.

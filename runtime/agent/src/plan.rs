@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 
-use config::{Faults, Grant, Loaded, Pipeline, Place, Stopped};
+use config::{Faults, Grant, Loaded, Pipeline, Place, REPORT_STOPPED, Stopped};
 use inspector::Groups;
 use sample::Kind;
 use sandbox::state::State;
@@ -177,9 +177,6 @@ fn name_unprovided(source: &config::Source, guests: &[PlannedGuest], faults: &mu
         faults.warning(&pattern.place, format!("no guest provides {}: it is not polled", **pattern));
     }
 }
-
-/// The setting that tells guests what stopped instances report.
-const REPORT_STOPPED: &str = "report_stopped_instance_metrics";
 
 fn spec(described: &config::Guest, stopped: Stopped) -> Spec {
     let mut settings = described.settings.clone();

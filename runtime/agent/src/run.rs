@@ -33,6 +33,8 @@ pub struct End {
     pub samples: u64,
     /// Polls that failed through a guest's fault, and samples that were refused.
     pub failures: u64,
+    /// Readings of instances that failed.
+    pub unread: u64,
     /// Cycles without a snapshot.
     pub failed_cycles: u64,
     /// Samples that publishers dropped, refused or could not deliver before the end; one that two publishers lost counts twice.
@@ -106,6 +108,7 @@ impl End {
     fn add(&mut self, other: &Self) {
         self.samples += other.samples;
         self.failures += other.failures;
+        self.unread += other.unread;
         self.failed_cycles += other.failed_cycles;
     }
 }
@@ -183,8 +186,10 @@ fn log(Name { source, hypervisor }: Name<'_>, outcome: Result<Report, InspectErr
         Ok(report) => {
             let Report { instances, polls, samples, .. } = report;
             let (ms, libvirt_ms) = (report.took.as_millis(), report.inspected.as_millis());
-            let failures = report.failures() + report.refusals() + report.left_out + report.broken_threads;
-            if failures == 0 {
+            let left_out = report.left_out + report.polls_set_aside();
+            let failures = report.failures() + report.refusals() + left_out + report.broken_threads;
+            let unread = report.unread();
+            if failures + unread == 0 {
                 tracing::info!(source, hypervisor, instances, polls, samples, ms, libvirt_ms, "polled");
             } else {
                 tracing::warn!(
@@ -198,7 +203,7 @@ fn log(Name { source, hypervisor }: Name<'_>, outcome: Result<Report, InspectErr
                     "polled; {report}"
                 );
             }
-            End { samples: samples as u64, failures, ..End::default() }
+            End { samples: samples as u64, failures, unread, ..End::default() }
         }
         Err(error) => {
             tracing::error!(source, hypervisor, "no snapshot, so nothing was polled: {}", chain(&error));

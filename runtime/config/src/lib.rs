@@ -39,8 +39,8 @@ pub use collector_file::load_collector;
 pub use fault::{Fault, Faults, Severity};
 pub use filter::{Filter, FilterFault};
 pub use pipeline::{
-    Grant, Guest, Hypervisor, Inspector, Isolation, LimitOverrides, Names, Pipeline, Polling, Sink, Source,
-    Stopped, load_pipeline,
+    Grant, Guest, Hypervisor, Inspector, Isolation, LimitOverrides, Names, Pipeline, Polling, REPORT_STOPPED,
+    Sink, Source, Stopped, load_pipeline,
 };
 pub use place::{Located, Place};
 

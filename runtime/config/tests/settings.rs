@@ -10,6 +10,7 @@ use config::section::Section;
 use config::{
     Grant, Inspector, Isolation, Loaded, Names, Pipeline, Stopped, load_collector, load_pipeline, reference,
 };
+use inspector::settings::StoppedDisks;
 use nova::settings::Credential;
 use nova::{Domain, Project, Scope, User};
 use publisher::{Profile, Target};
@@ -65,6 +66,7 @@ fn every_key_reaches_its_setting() {
         (Duration::from_millis(500), seconds(60))
     );
     assert_eq!(libvirt.xml_refresh, seconds(3600));
+    assert_eq!(libvirt.stopped_disks, StoppedDisks::Read, "the pipeline reports stopped instances");
     assert_eq!((libvirt.reconnect.first, libvirt.reconnect.most), (Duration::from_millis(100), seconds(5)));
     assert_eq!((libvirt.keepalive.interval, libvirt.keepalive.count), (seconds(7), 3));
     assert_eq!(libvirt.default_project.as_deref(), Some("plain"));
@@ -239,6 +241,35 @@ fn several_connections_have_names_and_hosts_of_their_own() {
             ("third", "compute-3", "qemu+tls://10.0.0.3/system", seconds(3)),
         ]
     );
+}
+
+#[test]
+fn disks_of_stopped_instances_are_read_where_a_guest_may_ask_for_them() {
+    let read = |polling: bool, own: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("m.wasm"), b"").unwrap();
+        let guest = |name: &str, settings: &str| {
+            format!("- {{name: {name}, module: m.wasm, grants: [], settings: {{{settings}}}}}")
+        };
+        let text = format!(
+            "host: h\nguests:\n{}\n{}\n{SOURCES}\n{SINKS}\npolling: {{report_stopped_instance_metrics: {polling}}}\n\
+             libvirt: [{{uri: 'qemu:///system'}}, {{uri: qemu+ssh://compute-2/system}}]",
+            guest("one", "report_stopped_instance_metrics: 'false'"),
+            guest("other", own),
+        );
+        let path = folder.path().join("pipeline.yaml");
+        fs::write(&path, text).unwrap();
+        let pipeline = load(path).value;
+        let found = pipeline.hypervisors.iter().map(|hypervisor| {
+            let Inspector::Libvirt(libvirt) = &hypervisor.inspector else { panic!("libvirt") };
+            libvirt.stopped_disks
+        });
+        found.collect::<Vec<_>>()
+    };
+    assert_eq!(read(false, ""), [StoppedDisks::Skipped; 2]);
+    assert_eq!(read(true, ""), [StoppedDisks::Read; 2]);
+    assert_eq!(read(false, "report_stopped_instance_metrics: 'True'"), [StoppedDisks::Read; 2]);
+    assert_eq!(read(true, "report_stopped_instance_metrics: 'false'"), [StoppedDisks::Skipped; 2]);
 }
 
 #[test]

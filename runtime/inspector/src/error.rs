@@ -67,6 +67,12 @@ pub enum InspectError {
 #[error(transparent)]
 pub struct LibvirtError(#[from] ffi::Error);
 
+/// An error with what it came from, for a line of the log.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 impl LibvirtError {
     /// virErrorNumber.
     pub fn code(&self) -> u32 {

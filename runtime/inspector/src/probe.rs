@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use crate::clock;
-use crate::snapshot::{Group, Groups, Instance, LeftOut, Missing, Power, Reading, Snapshot};
+use crate::snapshot::{Group, LeftOut, Missing, Power, Reading, Snapshot};
 
 /// A look at a host.
 #[derive(Clone, Debug)]
@@ -121,7 +121,11 @@ impl Probe {
             name: instance.identity.name.clone(),
             power: instance.power,
             left_out: None,
-            without: without(instance, &snapshot.groups),
+            without: instance
+                .missing()
+                .filter(|(group, _)| snapshot.groups.contains(group))
+                .map(|(group, why)| (group, why.clone()))
+                .collect(),
             control: control(&instance.identity.uuid),
         });
         let left_out = snapshot.left_out.iter().map(|LeftOut { uuid, name, power, why }| Probed {
@@ -136,20 +140,4 @@ impl Probe {
         instances.sort_by(|one, other| one.uuid.cmp(&other.uuid));
         Self { snapshot, instances }
     }
-}
-
-/// The groups that gave no reading.
-fn without(instance: &Instance, groups: &Groups) -> Vec<(Group, Missing)> {
-    let missing = |group: &Group| {
-        let why = match group {
-            Group::Memory => instance.memory.as_ref().err(),
-            Group::Cpu => instance.cpu.as_ref().err(),
-            Group::Disks => instance.disks.as_ref().err(),
-            Group::Vnics => instance.vnics.as_ref().err(),
-            Group::Perf => instance.perf.as_ref().err(),
-            Group::RawStats => instance.raw.as_ref().err(),
-        };
-        Some((*group, why?.clone()))
-    };
-    groups.iter().filter_map(missing).collect()
 }

@@ -6,11 +6,10 @@
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
-use crate::snapshot::{Instance, Snapshot};
+use crate::snapshot::Snapshot;
 
 /// The largest recording that is read: 5,000 instances with every group are about 100 MB.
 pub const MOST_BYTES: u64 = 256 << 20;
@@ -52,6 +51,16 @@ pub enum RecordingError {
         /// The file.
         path: PathBuf,
         /// The instance's place, from 1.
+        number: usize,
+        /// What is wrong.
+        fault: &'static str,
+    },
+    /// The instances that were left out are not what a snapshot may hold.
+    #[error("{}: left-out instance {number}: {fault}", path.display())]
+    LeftOut {
+        /// The file.
+        path: PathBuf,
+        /// The instance's place among them, from 1.
         number: usize,
         /// What is wrong.
         fault: &'static str,
@@ -117,7 +126,17 @@ pub fn load(path: &Path) -> Result<Snapshot, RecordingError> {
         column: source.column(),
         source,
     })?;
-    check(&snapshot.instances).map_err(|(number, fault)| RecordingError::Instance {
+    let uuids: Vec<&str> =
+        snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str()).collect();
+    check(&uuids).map_err(|(number, fault)| RecordingError::Instance {
+        path: path.to_owned(),
+        number,
+        fault,
+    })?;
+    let left_out: Vec<&str> = snapshot.left_out.iter().map(|left_out| left_out.uuid.as_str()).collect();
+    let both = left_out.iter().position(|uuid| uuids.binary_search(uuid).is_ok());
+    let both = both.map_or(Ok(()), |at| Err((at + 1, "it is among the instances too")));
+    check(&left_out).and(both).map_err(|(number, fault)| RecordingError::LeftOut {
         path: path.to_owned(),
         number,
         fault,
@@ -126,18 +145,14 @@ pub fn load(path: &Path) -> Result<Snapshot, RecordingError> {
 }
 
 /// Instances have proper UUIDs and stand in their order, each of them once.
-fn check(instances: &[Arc<Instance>]) -> Result<(), (usize, &'static str)> {
-    for (instance, number) in instances.iter().zip(1..) {
-        if !is_uuid(&instance.identity.uuid) {
-            return Err((number, "the UUID is not lower-case and hyphenated"));
-        }
+fn check(uuids: &[&str]) -> Result<(), (usize, &'static str)> {
+    if let Some(at) = uuids.iter().position(|uuid| !is_uuid(uuid)) {
+        return Err((at + 1, "the UUID is not lower-case and hyphenated"));
     }
-    for (pair, number) in instances.windows(2).zip(2..) {
-        if pair.first().map(|first| &first.identity.uuid) >= pair.last().map(|last| &last.identity.uuid) {
-            return Err((number, "not in the order of the UUIDs"));
-        }
+    match uuids.windows(2).position(|pair| pair.first() >= pair.last()) {
+        Some(at) => Err((at + 2, "not in the order of the UUIDs")),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn is_uuid(text: &str) -> bool {

@@ -29,7 +29,8 @@ pub const XML_REFRESH_WITHOUT_EVENTS: Duration = Duration::from_secs(600);
 pub const DEFAULT_RECONNECT_FIRST: Duration = Duration::from_millis(500);
 
 /// The longest wait between two opens. An attempt at a socket that is not there costs microseconds, and one that hangs waits for its
-/// own deadline; so a libvirtd that comes back is found within seconds, and no poll is lost to a wait.
+/// own deadline. A snapshot waits for the attempt that is due (within its own deadline), so a libvirtd that is back is found by the
+/// first snapshot that begins then, some seconds after its beginning at most.
 pub const DEFAULT_RECONNECT_MOST: Duration = Duration::from_secs(5);
 
 /// Seconds between two keepalive probes of an idle connection.
@@ -58,6 +59,19 @@ pub struct Settings {
     pub reconnect: Reconnect,
     /// The connection's keepalive; drivers without a daemon ignore it.
     pub keepalive: Keepalive,
+    /// Whether disks of instances that are shut off are read.
+    pub stopped_disks: StoppedDisks,
+}
+
+/// What is read of the disks of an instance that is shut off. Of one that runs its qemu tells; of this one libvirt opens the images
+/// at each call. Where their storage is dead such calls get stuck, and take the few places of stuck calls from instances that run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StoppedDisks {
+    /// Nothing: they are [`crate::Missing::ShutOff`], and no call is made that opens an image.
+    #[default]
+    Skipped,
+    /// The images' sizes.
+    Read,
 }
 
 /// How long libvirt may take. Whatever is late goes on in a thread of its own and holds up nothing else.
@@ -73,7 +87,7 @@ pub struct Deadlines {
     pub snapshot: Duration,
 }
 
-/// Waits between attempts to open the connection: they double from `first` to `most`.
+/// Waits between attempts to open the connection: they double from `first` to `most`. Attempts are made by snapshots alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reconnect {
     /// After the first failure.
@@ -102,6 +116,7 @@ impl Default for Settings {
             xml_refresh: DEFAULT_XML_REFRESH,
             reconnect: Reconnect::default(),
             keepalive: Keepalive::default(),
+            stopped_disks: StoppedDisks::default(),
         }
     }
 }

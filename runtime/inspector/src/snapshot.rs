@@ -101,8 +101,25 @@ pub struct Instance {
     pub vnics: Reading<Vec<Vnic>>,
     /// Group [`Group::Perf`]: enabled perf events by libvirt's name.
     pub perf: Reading<Vec<(String, u64)>>,
-    /// Group [`Group::RawStats`]: every field that libvirt's bulk statistics returned, by libvirt's own name.
+    /// Group [`Group::RawStats`]: every field that libvirt's bulk statistics returned, by libvirt's own name. Of an instance that is
+    /// shut off those of disks are among them where [`crate::settings::StoppedDisks::Read`] is set.
     pub raw: Reading<Vec<(String, Field)>>,
+}
+
+impl Instance {
+    /// The groups without a reading, each with the reason.
+    pub fn missing(&self) -> impl Iterator<Item = (Group, &Missing)> {
+        let Self { memory, cpu, disks, vnics, perf, raw, .. } = self;
+        let all = [
+            (Group::Memory, memory.as_ref().err()),
+            (Group::Cpu, cpu.as_ref().err()),
+            (Group::Disks, disks.as_ref().err()),
+            (Group::Vnics, vnics.as_ref().err()),
+            (Group::Perf, perf.as_ref().err()),
+            (Group::RawStats, raw.as_ref().err()),
+        ];
+        all.into_iter().filter_map(|(group, why)| Some((group, why?)))
+    }
 }
 
 /// A reading, or why there is none.
@@ -241,7 +258,8 @@ pub struct Vcpu {
 /// A disk, sizes in bytes, times in nanoseconds.
 ///
 /// The three sizes are virDomainGetBlockInfo's for every image, running or not: what Ceilometer reports. An instance that is
-/// shut off has them alone.
+/// shut off has them alone, and only where [`crate::settings::StoppedDisks::Read`] is set; else its disks are
+/// [`Missing::ShutOff`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disk {
     /// The target device (`vda`).

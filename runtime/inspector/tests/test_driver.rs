@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nephoscope_inspector::settings::StoppedDisks;
 use nephoscope_inspector::{
     self as inspector, ControlState, Group, Groups, Inspector, Instance, Missing, Power, Settings, Snapshot,
 };
@@ -108,7 +109,16 @@ fn an_instance_that_is_shut_off_keeps_its_sizes_only() {
     assert_eq!((memory.maximum, memory.unused), (4 * GIB, None));
     let cpu = off.cpu.as_ref().unwrap();
     assert_eq!((cpu.current, cpu.time, cpu.vcpus.len()), (2, None, 0));
-    assert_eq!(off.vnics, Err(Missing::ShutOff));
+    assert_eq!((&off.vnics, &off.disks), (&Err(Missing::ShutOff), &Err(Missing::ShutOff)));
+}
+
+#[test]
+fn the_disks_of_an_instance_that_is_shut_off_are_read_where_that_is_wanted() {
+    let node = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nodes/small.xml");
+    let uri = format!("test://{}", node.display());
+    let inspector = Inspector::libvirt(Settings { stopped_disks: StoppedDisks::Read, ..settings(&uri) });
+    let snapshot = inspector.snapshot(&Groups::from([Group::Disks])).unwrap();
+    assert!(instance(&snapshot, OFF).disks.is_ok());
 }
 
 #[test]

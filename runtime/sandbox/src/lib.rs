@@ -39,6 +39,7 @@ pub use capability::Capability;
 pub use engine::Engine;
 pub use failure::{Failure, Refusal, Skip};
 pub use guest::{Guest, Isolation, LoadError, Spec};
+pub use host::log::LoudLines;
 pub use limits::Limits;
 pub use samples::GuestSample;
 pub use session::{Outcome, Session};

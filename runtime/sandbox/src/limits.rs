@@ -40,6 +40,10 @@ pub const NAME_BYTES: usize = sample::bounds::MAX_TEXT;
 /// Bytes of a meter's description.
 pub const TEXT_BYTES: usize = 1024;
 
+/// Warnings and errors that a guest may write to the log in one cycle; further ones are counted and logged at level debug. Where a
+/// storage hangs, every instance of a host may have several readings that fail: what the first few are is enough.
+pub const LOUD_LINES: u64 = 10;
+
 /// Start-up and `meters()` run once per load and may take this many times the `cpu` of a poll: an interpreter starts slowly.
 pub const LOAD_FACTOR: u32 = 20;
 

@@ -10,6 +10,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use crate::engine::TICK;
 use crate::failure::Failure;
 use crate::guest::Profile;
+use crate::host::log::LoudLines;
 use crate::limits::WALL_FACTOR;
 use crate::state::{Entries, State};
 use crate::wasi::ClosedWasi;
@@ -25,6 +26,8 @@ pub(crate) struct Poll {
     pub(crate) entries: Option<Entries>,
     /// Bytes of log lines that are left.
     pub(crate) log_left: usize,
+    /// Warnings and errors of this cycle.
+    pub(crate) loud: Arc<LoudLines>,
     /// Whether lines were cut off, which is said once.
     pub(crate) log_cut: bool,
     /// The limit that the guest ran into, where it was one of ours: wasmtime reports it as some trap.
@@ -50,6 +53,7 @@ impl Poll {
         Self {
             log_left: profile.limits.log_bytes,
             log_cut: false,
+            loud: Arc::default(),
             profile,
             state,
             instance: None,

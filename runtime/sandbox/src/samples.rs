@@ -168,10 +168,7 @@ fn nest(entries: &[(String, types::Value)]) -> Result<Map<String, Value>, Refusa
             types::Value::Real(number) => match Number::from_f64(*number) {
                 Some(number) => Value::Number(number),
                 None => {
-                    return Err(Refusal::Metadata(format!(
-                        "the number at {:?} is not finite",
-                        excerpt(&key)
-                    )));
+                    return Err(Refusal::Metadata(format!("the number at {:?} is not finite", excerpt(key))));
                 }
             },
             types::Value::Flag(flag) => Value::Bool(*flag),

@@ -17,7 +17,7 @@ use crate::contract::{Full, FullPre};
 use crate::engine::{Engine, Ticking};
 use crate::failure::{Failure, Refusal, Skip};
 use crate::guest::{Guest, Isolation, Profile};
-use crate::host;
+use crate::host::{self, log::LoudLines};
 use crate::poll::{self, Poll};
 use crate::samples::{self, GuestSample, excerpt};
 use crate::state::State;
@@ -26,6 +26,7 @@ use crate::state::State;
 pub struct Session<'a> {
     guest: &'a Guest,
     state: Arc<State>,
+    loud: Arc<LoudLines>,
     /// With [`Isolation::Cycle`]: the store of the polls so far, as long as none of them failed.
     live: Option<(Store<Poll>, Full)>,
     _ticking: Ticking,
@@ -51,7 +52,14 @@ pub enum Outcome {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(guest: &'a Guest, state: Arc<State>) -> Self {
-        Self { guest, state, live: None, _ticking: guest.engine.run() }
+        Self { guest, state, loud: Arc::default(), live: None, _ticking: guest.engine.run() }
+    }
+
+    /// Counts the guest's warnings and errors together with those of other sessions of the cycle.
+    #[must_use]
+    pub fn sharing(mut self, loud: &Arc<LoudLines>) -> Self {
+        self.loud = Arc::clone(loud);
+        self
     }
 
     /// Polls one instance. Whatever the guest does, this returns within its limits.
@@ -66,6 +74,7 @@ impl<'a> Session<'a> {
             }
             None => {
                 let mut store = store(&self.guest.engine, profile, &self.state, cpu);
+                store.data_mut().loud = Arc::clone(&self.loud);
                 match self.guest.component.instantiate(&mut store) {
                     Ok(exports) => {
                         store.data_mut().instance = Some(Arc::clone(instance));

@@ -4,6 +4,7 @@ mod support;
 
 use std::sync::Arc;
 
+use nephoscope_sandbox::limits::LOUD_LINES;
 use nephoscope_sandbox::state::State;
 use nephoscope_sandbox::{Capability, Engine, LoadError, Outcome, Skip};
 use sample::Volume;
@@ -166,4 +167,29 @@ fn one_guest_polls_on_many_threads() {
             });
         }
     });
+}
+
+#[test]
+fn the_warnings_of_a_cycle_are_counted_over_its_sessions() {
+    let engine = Engine::new().unwrap();
+    let (info, error) = (2, 4);
+    let left_out = |level: u32| {
+        let poll = format!("(call $write (i32.const {level}) (i32.const 0) (i32.const 1)) {GOOD}");
+        let wat = Wat {
+            imports: r#"(import "nephoscope:meter/log@0.1.0" "write" (func $write (param i32 i32 i32)))"#,
+            poll: &poll,
+            ..Wat::default()
+        };
+        let guest = load(&engine, &wat.component(), &[Capability::Log]).unwrap();
+        let loud = Arc::default();
+        for _ in 0..2 {
+            let mut session = guest.session(&Arc::default()).sharing(&loud);
+            for _ in 0..LOUD_LINES {
+                assert!(matches!(session.poll(&instance()), Outcome::Samples { .. }));
+            }
+        }
+        loud.left_out()
+    };
+    assert_eq!(left_out(error), LOUD_LINES);
+    assert_eq!(left_out(info), 0, "the operator's choice of a level is enough");
 }

@@ -8,7 +8,7 @@ use lab::process::{Signal, signal};
 
 use crate::meters::Meter;
 use crate::record::Record;
-use crate::{paused, site, start};
+use crate::{change, paused, site, start};
 
 #[test]
 fn a_stopped_libvirtd_costs_snapshots_and_not_the_agent() -> Result<()> {
@@ -16,6 +16,7 @@ fn a_stopped_libvirtd_costs_snapshots_and_not_the_agent() -> Result<()> {
     let guests = [paused(1), paused(2)];
     start(&libvirtd, &guests)?;
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime])?;
+    change(&site, &[("interval: 1s", "interval: 3s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
 
@@ -28,9 +29,12 @@ fn a_stopped_libvirtd_costs_snapshots_and_not_the_agent() -> Result<()> {
     agent.until("two cycles more", || Ok((Record::of(&site)?.len() >= before + 2).then_some(())))?;
     agent.stop()?.expect(0)?;
     let record = Record::of(&site)?;
-    record.has_all("mem.max", &guests)?;
-    record.has_all("cpu.time", &guests)
+    record.has_all_but(CUT, "mem.max", &guests)?;
+    record.has_all_but(CUT, "cpu.time", &guests)
 }
+
+/// The cycles that may have been under way when the daemon was stopped and when it went on: they have what was read.
+const CUT: usize = 2;
 
 /// Beside the few seconds between two attempts, as long as a loaded machine takes.
 const SOON: Duration = Duration::from_secs(30);
@@ -45,7 +49,7 @@ fn a_libvirtd_that_was_away_is_found_again_within_seconds() -> Result<()> {
     agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
 
     libvirtd.kill();
-    agent.until_logged(&["ERROR", "no snapshot", "next attempt is due"])?;
+    agent.until_logged(&["ERROR", "no snapshot", "failed to open the libvirt connection"])?;
     let away = Instant::now();
     // Long enough for the waits between attempts to have grown to the longest.
     while away.elapsed() < Duration::from_secs(12) {

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use inspector::settings::Deadlines;
 use inspector::{ControlState, Group, Groups, Inspector, Missing, Settings};
 use lab::process::{Signal, signal};
-use lab::{Guest, Libvirtd, output};
+use lab::{Disk, Guest, Libvirtd, output};
 use nephoscope_tests::Running;
 use nephoscope_tests::program::lines;
 
@@ -26,7 +26,7 @@ fn a_stopped_qemu_loses_its_monitors_readings_alone_and_comes_back() -> Result<(
     let (hung, others) = (&guests[1], [guests[0].clone(), guests[2].clone()]);
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime, Meter::VnicCount])?;
     // Longer than a call's deadline: the cycle that finds the qemu stuck is a whole one as well.
-    change(&site, &[("interval: 1s", "interval: 4s")])?;
+    change(&site, &[("interval: 1s", "interval: 8s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     agent.until("two whole cycles", || Ok((Record::of(&site)?.len() >= 2).then_some(())))?;
 
@@ -83,6 +83,60 @@ fn a_stopped_qemu_loses_its_monitors_readings_alone_and_comes_back() -> Result<(
     first_to_ask(&libvirtd, &guests[2])
 }
 
+#[test]
+fn a_qemu_that_hangs_in_another_clients_call_is_missed_at_once_and_set_aside() -> Result<()> {
+    let libvirtd = Libvirtd::start()?;
+    let image = |n: u32| Disk::raw("vda", &format!("{n}.raw"), 8 << 20);
+    let guests = [1, 2].map(|n| Guest { disks: vec![image(n)], ..paused(n) });
+    start(&libvirtd, &guests)?;
+    let [hung, other] = &guests;
+    let site = site(&libvirtd.uri_ro(), &[Meter::DiskCapacity])?;
+    // Longer than a call's deadline: the second cycle with the other's call finds it late.
+    change(&site, &[("interval: 1s", "interval: 8s")])?;
+    let mut agent = site.start(&["run", "pipeline.yaml"])?;
+    let polled = |agent: &Running| lines(&agent.log(), &["polled"]).len();
+    agent.until("a cycle", || Ok((Record::of(&site)?.len() >= 1).then_some(())))?;
+    // Between two cycles, so that the other client is the first to ask.
+    let cycles = polled(&agent);
+    while polled(&agent) == cycles {
+        agent.check()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+
+    let pid = libvirtd.guest_pid(&hung.name)?;
+    signal(pid, Signal::STOP);
+    let ended = thread::scope(|scope| -> Result<_> {
+        let nova = scope.spawn(|| libvirtd.virsh(&["domstats", &hung.name]));
+        let seen = (|| {
+            agent.until_logged(&["ERROR", "its monitor is busy with another client's call", &hung.uuid])?;
+            agent.until_logged(&["WARN", "monitors are busy", "count=1", &hung.name, &hung.uuid])?;
+            agent.until_logged(&["WARN", "polled; readings failed: disks 1", "failed failed 1"])?;
+            agent.until_logged(&["WARN", "does not answer another client in time", &hung.name, "since="])?;
+            agent.until_logged(&["ERROR", "a call into its monitor has not returned", &hung.uuid])
+        })();
+        signal(pid, Signal::CONT);
+        let statistics = nova.join().map_err(|_| anyhow::anyhow!("the other client panicked"))??;
+        ensure!(statistics.contains("balloon.rss"), "{statistics}");
+        seen?;
+        agent.until_logged(&["INFO", "answers again", &hung.name, &hung.uuid])?;
+        let back = Record::of(&site)?.len();
+        agent.until("the disk of the guest that goes on", || {
+            let record = Record::of(&site)?;
+            let has = |cycle: &_| volume(cycle, "disk.capacity", &hung.uuid).is_some();
+            Ok(record.since(back).any(has).then_some(()))
+        })?;
+        agent.stop()?.expect(0)
+    })?;
+    assert_eq!(lines(&ended.stderr, &["an instance does not answer in time"]), Vec::<&str>::new());
+    let record = Record::of(&site)?;
+    record.has_all("mem.max", &guests)?;
+    record.has_all("disk.capacity", std::slice::from_ref(other))?;
+    let capacities = record.volumes("disk.capacity", &hung.uuid);
+    ensure!(capacities.len() + 2 <= record.len(), "{capacities:?} of {} cycles", record.len());
+    ensure!(capacities.iter().all(|bytes| *bytes == (8 << 20) as f64), "{capacities:?}");
+    Ok(())
+}
+
 /// Where nobody else asked a qemu that hangs, the probe itself waits for its deadline and says what it did not get.
 fn first_to_ask(libvirtd: &Libvirtd, guest: &Guest) -> Result<()> {
     let pid = libvirtd.guest_pid(&guest.name)?;
@@ -116,6 +170,7 @@ fn many_stopped_qemus_take_no_more_than_their_share_of_libvirtd() -> Result<()> 
         stopped.iter().map(|guest| libvirtd.guest_pid(&guest.name)).collect::<Result<_>>()?;
     pids.iter().for_each(|pid| signal(*pid, Signal::STOP));
     let site = site(&libvirtd.uri_ro(), &[Meter::CpuTime])?;
+    change(&site, &[("interval: 1s", "interval: 3s")])?;
     let mut agent = site.start(&["run", "pipeline.yaml"])?;
     let done = AtomicBool::new(false);
     let nova = || -> Result<u32> {

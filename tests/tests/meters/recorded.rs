@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use inspector::identity::Identity;
 use inspector::snapshot::{Cpu, Memory};
 use inspector::{Instance, Missing, Power};
+use nephoscope_tests::program::lines;
 use nephoscope_tests::{Ended, Guest, Pipeline, Site, guest};
 use serde_json::{Value, json};
 
@@ -210,7 +211,7 @@ fn a_reading_that_failed_costs_its_own_meters_and_is_in_the_log() -> Result<()> 
         Instance { memory: Err(failed("memory")), ..whole(2) },
         Instance { cpu: Err(Missing::NoData), ..whole(3) },
     ];
-    let (ended, samples) = polled(instances, "", 0)?;
+    let (ended, samples) = polled(instances, "", 3)?;
     let all: BTreeSet<&str> = meters(&samples, 1).union(&meters(&samples, 2)).copied().collect();
     assert_eq!(all.len(), 34);
     let lost = |n: usize| -> Vec<&str> { all.difference(&meters(&samples, n)).copied().collect() };
@@ -219,6 +220,31 @@ fn a_reading_that_failed_costs_its_own_meters_and_is_in_the_log() -> Result<()> 
     assert_eq!(lost(3), ["cpu", "vcpus"]);
     ended.line(&["WARN", "no answer about disks", "guest=\"disk\"", &uuid(1)])?;
     ended.line(&["WARN", "no answer about memory", "guest=\"instance\"", &uuid(2)])?;
+    ended.line(&["WARN polled; readings failed: memory 1, disks 1 source="])?;
+    ended.line(&["2 readings of instances failed"])?;
+    Ok(())
+}
+
+/// As many as a guest may write in a cycle.
+const LOUD: usize = 10;
+
+#[test]
+fn readings_that_fail_everywhere_are_counted_and_not_told_of_one_by_one() -> Result<()> {
+    let failed = || Missing::Failed("no answer".into());
+    let hung = |n| Instance { cpu: Err(failed()), disks: Err(failed()), ..whole(n) };
+    let (ended, samples) = polled((1..=LOUD + 2).map(hung).collect(), "", 3)?;
+    assert!(meters(&samples, LOUD + 2).contains("power.state"));
+    ended.line(&["WARN polled; readings failed: cpu 12, disks 12 source="])?;
+    for (guest, reading) in [("disk", "disks"), ("instance", "cpu")] {
+        let guest = format!("guest=\"{guest}\"");
+        let told = lines(&ended.stderr, &["WARN", "no samples of the reading", reading, &guest]);
+        assert_eq!(told.len(), LOUD, "{told:?}");
+        ended.line(&[
+            "WARN",
+            "2 more warnings and errors of this cycle are logged at level debug",
+            &guest,
+        ])?;
+    }
     Ok(())
 }
 

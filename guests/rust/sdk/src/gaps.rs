@@ -3,8 +3,8 @@
 //! A poll returns samples or an error. Where some readings came and others did not, the samples are worth more than the error: the
 //! size of a disk is known while its qemu does not answer. But what failed has to be heard of. So the samples go out, and each
 //! missing reading is a line in the agent's log, under the guest's name and with the instance: a warning where it failed, else
-//! at debug level, as the runtime itself logs polls. Where there is no sample at all the poll returns the error, and
-//! the runtime logs and counts it.
+//! at debug level, as the runtime itself logs polls. The agent counts failed readings itself, and logs a guest's first few
+//! warnings of a cycle as such. Where there is no sample at all the poll returns the error, and the runtime logs and counts it.
 
 use crate::{Error, Result, Sample, log};
 

@@ -1,8 +1,11 @@
-//! What came of a cycle, counted by the labels of the sandbox.
+//! What came of a cycle: polls and samples, counted by the labels of the sandbox, and the readings that the snapshot lacks. Those are
+//! counted here and not by guests, of which one that has other samples of the instance may say nothing of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
+
+use inspector::{Group, Missing, Snapshot};
 
 /// Occurrences of a label of one guest that a cycle logs one by one; the rest is in the sum.
 const LOGGED: u64 = 3;
@@ -25,6 +28,8 @@ pub struct Report {
     /// Time that all of it took.
     pub took: Duration,
     counts: BTreeMap<(String, What, &'static str), u64>,
+    /// Instances without a reading of the group, because it failed.
+    unread: BTreeMap<Group, u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +76,19 @@ impl Report {
         }
     }
 
+    /// Counts the readings that failed, once each, whoever would have read them.
+    pub(super) fn note_readings(&mut self, snapshot: &Snapshot) {
+        let missing = snapshot.instances.iter().flat_map(|instance| instance.missing());
+        for (group, _) in missing.filter(|(_, why)| matches!(why, Missing::Failed(_))) {
+            *self.unread.entry(group).or_default() += 1;
+        }
+    }
+
+    /// Readings of instances that failed.
+    pub fn unread(&self) -> u64 {
+        self.unread.values().sum()
+    }
+
     /// Polls that failed through a guest's fault.
     pub fn failures(&self) -> u64 {
         self.sum(What::Failed)
@@ -81,15 +99,26 @@ impl Report {
         self.sum(What::Refused)
     }
 
+    /// Polls that were left out because their guest was set aside.
+    pub fn polls_set_aside(&self) -> u64 {
+        self.sum(What::SetAside)
+    }
+
     fn sum(&self, what: What) -> u64 {
         self.counts.iter().filter(|((_, counted, _), _)| *counted == what).map(|(_, count)| count).sum()
     }
 }
 
-/// Guest by guest, what was not a plain success: `mem-max: failed cpu_time 5, set_aside 7`.
+/// Readings that failed, then guest by guest what was not a plain success:
+/// `readings failed: cpu 1, disks 1; mem-max: failed cpu_time 5, set_aside 7`.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut before: Option<&str> = None;
+        for (group, count) in &self.unread {
+            let lead = if before.is_none() { "readings failed:" } else { "," };
+            write!(f, "{lead} {group} {count}")?;
+            before = Some("");
+        }
         for ((guest, what, label), count) in &self.counts {
             let word = match what {
                 What::Failed => "failed ",

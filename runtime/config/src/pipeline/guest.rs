@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::{REPORT_STOPPED, Stopped};
 use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
 use crate::yaml::{Node, Value};
@@ -35,6 +36,15 @@ pub struct Guest {
     pub settings: BTreeMap<String, String>,
     /// Where it stands.
     pub place: Place,
+}
+
+impl Guest {
+    /// Whether it may ask for readings of instances that are shut off: by its own setting, else by the pipeline's.
+    pub(super) fn reports_stopped(&self, common: Stopped) -> bool {
+        self.settings
+            .get(REPORT_STOPPED)
+            .map_or(common == Stopped::Sizes, |own| own.eq_ignore_ascii_case("true"))
+    }
 }
 
 /// An interface of the guests' contract that a guest may be granted.

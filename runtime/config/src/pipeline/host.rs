@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use inspector::Settings;
+use inspector::settings::StoppedDisks;
 
 use crate::fault::shown;
 use crate::section::{Decoder, Map, Section, Unknown, key};
@@ -329,6 +330,15 @@ fn connection(d: &mut Decoder<'_>, map: &Map<'_>, uri: Option<String>) -> Option
     settings.uri = uri?;
     let uri_place = map.get("uri").map_or(map.place, |node| &node.place).clone();
     Some(Connection { name, host, settings, place: map.place.clone(), uri_place })
+}
+
+/// Has the disks of instances that are shut off read.
+pub(super) fn read_stopped_disks(hypervisors: &mut [Hypervisor]) {
+    for hypervisor in hypervisors {
+        if let Inspector::Libvirt(settings) = &mut hypervisor.inspector {
+            settings.stopped_disks = StoppedDisks::Read;
+        }
+    }
 }
 
 /// libvirt counts whole seconds.

@@ -71,6 +71,9 @@ pub struct Polling {
     pub names: Names,
 }
 
+/// The setting that tells guests what stopped instances report, in `polling` and among a guest's own.
+pub const REPORT_STOPPED: &str = "report_stopped_instance_metrics";
+
 /// What guests that follow Ceilometer's rules report of an instance that is shut off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stopped {
@@ -156,11 +159,12 @@ pub(crate) static POLLING: Section = Section {
         ),
         key("threads_to_process_pollsters", "number", "2", "Threads that run guests."),
         key(
-            "report_stopped_instance_metrics",
+            REPORT_STOPPED,
             "switch",
             "false",
             "Of an instance that is shut off, report its power state, vCPUs, memory and its disks' sizes too, as Ceilometer's option of this \
-             name. Guests with the grant `settings` find it there under this name; one's own settings are stronger.",
+             name. Guests with the grant `settings` find it there under this name; one's own settings are stronger. Where no guest has it \
+             as `true`, the images of such instances are not opened, and their disks are missing as shut off.",
         ),
         key(
             "identity_name_discovery",
@@ -241,10 +245,14 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     if !d.faults.is_fatal() {
         idle_switches(d, &map, &polling, &guests, sinks.as_deref().unwrap_or_default());
     }
+    let mut hypervisors = hypervisors?;
+    if guests.iter().any(|guest| guest.reports_stopped(polling.stopped)) {
+        host::read_stopped_disks(&mut hypervisors);
+    }
     Some(Pipeline {
         path: path.to_owned(),
         sample_source,
-        hypervisors: hypervisors?,
+        hypervisors,
         guests,
         sources: drafts.into_iter().map(|draft| draft.source).collect(),
         sinks: sinks?,
@@ -287,7 +295,7 @@ fn polling(d: &mut Decoder<'_>, file: &Map<'_>, host: &str) -> (Polling, sink::C
             value::duration(Duration::ZERO, Duration::from_secs(3_600)),
         );
         map.set(d, "threads_to_process_pollsters", &mut polling.workers, value::number(1, MAX_WORKERS));
-        if map.optional(d, "report_stopped_instance_metrics", value::switch) == Some(true) {
+        if map.optional(d, REPORT_STOPPED, value::switch) == Some(true) {
             polling.stopped = Stopped::Sizes;
         }
         if map.optional(d, "identity_name_discovery", value::switch) == Some(true) {

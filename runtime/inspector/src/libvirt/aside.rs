@@ -23,7 +23,7 @@ pub(super) const MOST_PLACES: usize = 3;
 pub(super) const MOST_STUCK: usize = 8;
 
 /// As many of them as a log line names; it counts the others. A stuck storage can stop every instance of a host.
-const MOST_NAMED: usize = 3;
+pub(super) const MOST_NAMED: usize = 3;
 
 /// Whom a call is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use crate::domain_xml::{Known, identity};
 use crate::error::InspectError;
 use crate::ffi::{self, Connection, Domain};
 use crate::identity::Identity;
+use crate::settings::StoppedDisks;
 use crate::snapshot::{Group, Groups};
 
 /// A connection and the domains that it had when it was opened.
@@ -56,7 +57,7 @@ impl Bare {
         } else {
             self.connection.domains().and_then(|_| {
                 self.domains.iter().try_for_each(|(domain, identity, active)| {
-                    percall::read(domain, groups, identity, *active).map(drop)
+                    percall::read(domain, groups, identity, *active, StoppedDisks::default()).map(drop)
                 })
             })
         };

@@ -11,7 +11,9 @@
 //!
 //! A call does not wait for another client's in the same monitor, which may never return: it gives a record at once that lacks what
 //! the monitor would have told. Such a short record is asked for again, after [`PAUSES_MS`], so that a client which polls at the same
-//! moment (nova, another agent) costs no readings; after that it is taken as it is.
+//! moment (nova, another agent) costs no readings. Where it is short to the end its memory and its disks are [`BUSY`], and the next
+//! snapshot asks libvirtd for how long the other's call has been there ([`super::others`]). An instance that is being started lets
+//! nobody in until it runs: it has no disks' readings at present, which is nobody's fault and not waited for.
 //!
 //! The storage that a disk takes is not read from them. Of a running image bulk's `allocation` is the highest offset ever
 //! written and its `physical` is what virDomainGetBlockInfo calls allocation, for some formats and kinds of storage; of one
@@ -25,6 +27,7 @@ use crate::clock;
 use crate::ffi::{self, Domain};
 use crate::fields::{self, Fields};
 use crate::identity::Identity;
+use crate::settings::StoppedDisks;
 use crate::snapshot::{Disk, Field, Group, Groups, Missing, Power, Reading};
 
 /// The group of the domains' state.
@@ -42,8 +45,15 @@ pub(super) const ALL: u32 = STATE
 const EVERY: u32 = 0;
 
 /// The waits before a short record is asked for again. Another client's call takes milliseconds, or hundreds of them on a host
-/// that is overloaded; half a second in all is little beside the deadline of a call, be the monitor stuck.
+/// that is overloaded; half a second in all is little beside the default deadline of a call, be the monitor stuck.
 const PAUSES_MS: [u64; 9] = [1, 2, 4, 8, 16, 32, 64, 128, 256];
+
+/// The part of a call's deadline that the waits may take: the calls around them need the rest, and an instance that is merely busy
+/// shall not be taken for one that hangs.
+const PAUSES_SHARE: u32 = 4;
+
+/// Why there are no readings of an instance whose record stays short.
+const BUSY: &str = "its monitor is busy with another client's call";
 
 /// The groups of the call for the whole host.
 pub(super) fn host_stats(groups: &Groups) -> u32 {
@@ -67,7 +77,8 @@ pub(super) fn instance_stats(groups: &Groups) -> Option<u32> {
             | match group {
                 Group::Memory => virt_sys::VIR_DOMAIN_STATS_BALLOON,
                 Group::Cpu => virt_sys::VIR_DOMAIN_STATS_CPU_TOTAL | virt_sys::VIR_DOMAIN_STATS_VCPU,
-                Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK,
+                // With the memory of the process, which tells that the monitor was entered also where no disk counts.
+                Group::Disks => virt_sys::VIR_DOMAIN_STATS_BLOCK | virt_sys::VIR_DOMAIN_STATS_BALLOON,
                 Group::Vnics | Group::Perf | Group::RawStats => 0,
             }
     });
@@ -95,16 +106,49 @@ fn running<T>(active: bool, read: impl FnOnce() -> Reading<T>) -> Reading<T> {
     if active { read() } else { Err(Missing::ShutOff) }
 }
 
+/// What is read of each instance.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    pub(super) groups: Groups,
+    /// libvirt's groups for them, of [`instance_stats`].
+    pub(super) stats: u32,
+    pub(super) stopped_disks: StoppedDisks,
+    /// The deadline of the calls for one instance.
+    pub(super) call: Duration,
+}
+
+impl Terms {
+    /// The waits before a short record is asked for again.
+    fn pauses(&self) -> impl Iterator<Item = Duration> {
+        let most = self.call / PAUSES_SHARE;
+        let spend = move |spent: &mut Duration, pause: Duration| {
+            *spent += pause;
+            (*spent <= most).then_some(pause)
+        };
+        PAUSES_MS.into_iter().map(Duration::from_millis).scan(Duration::ZERO, spend)
+    }
+
+    /// libvirt's groups for an instance. Those of a disk open the image where no qemu has it open.
+    fn stats(&self, active: bool) -> u32 {
+        if active || self.stopped_disks == StoppedDisks::Read {
+            return self.stats;
+        }
+        // Every group is one without a name here; what a driver does not have it ignores.
+        let all = if self.stats == EVERY { u32::MAX } else { self.stats };
+        all & !virt_sys::VIR_DOMAIN_STATS_BLOCK
+    }
+}
+
 /// The readings of one instance that go through its monitor. Fails only where the connection is gone.
 pub(super) fn read(
     domain: &Domain,
-    stats: u32,
-    groups: &Groups,
+    terms: &Terms,
     identity: &Identity,
     active: bool,
 ) -> Result<Readings, ffi::Error> {
-    let all = match reading(record(domain, stats, identity, active))? {
-        Ok(Some(fields)) => fields,
+    let groups = &terms.groups;
+    let (all, entered) = match reading(record(domain, terms, identity, active))? {
+        Ok(Some(Record { fields, entered })) => (fields, entered),
         Ok(None) => return Ok(Readings::missing(groups, &Missing::NotFound)),
         Err(why) => return Ok(Readings::missing(groups, &unless_gone(domain, why)?)),
     };
@@ -114,21 +158,24 @@ pub(super) fn read(
     let active = still_active(active, &fields);
     fill_in(&mut readings, groups, &all, identity, active);
     readings.outdated = fields::has_unknown_disk(&fields, &identity.disks);
+    readings.busy = entered == Entered::Busy;
+    let busy = || Missing::Failed(BUSY.to_owned());
     if groups.contains(&Group::Memory) {
-        readings.memory = fields::memory(&fields);
+        readings.memory = if readings.busy { Err(busy()) } else { fields::memory(&fields) };
     }
     if groups.contains(&Group::Cpu) {
         readings.cpu = fields::cpu(&fields, active);
     }
     if groups.contains(&Group::Disks) {
-        let mut disks = fields::disks(&fields, &identity.disks);
-        for disk in &mut disks {
-            // A running image without counters: its monitor is busy with another client's call, which this one would wait for.
-            if !active || disk.read_requests.is_some() {
-                fill_in_storage(domain, disk)?;
+        // The storage's sizes too: their call would wait for the other client's.
+        readings.disks = match entered {
+            Entered::Busy => Err(busy()),
+            Entered::Starting => Err(Missing::NoData),
+            Entered::Well if active || terms.stopped_disks == StoppedDisks::Read => {
+                Ok(disks(domain, &fields, identity)?)
             }
-        }
-        readings.disks = Ok(disks);
+            Entered::Well => Err(Missing::ShutOff),
+        };
     }
     if groups.contains(&Group::RawStats) {
         // Of a domain that does not run libvirt gives its own daemon's times.
@@ -136,6 +183,12 @@ pub(super) fn read(
         readings.raw = Ok(raw.collect());
     }
     Ok(readings)
+}
+
+fn disks(domain: &Domain, fields: &Fields<'_>, identity: &Identity) -> Result<Vec<Disk>, ffi::Error> {
+    let mut disks = fields::disks(fields, &identity.disks);
+    disks.iter_mut().try_for_each(|disk| fill_in_storage(domain, disk))?;
+    Ok(disks)
 }
 
 /// Why a call failed, but where it did because the instance has ended in the middle of it: that is nobody's failure.
@@ -150,36 +203,67 @@ fn unless_gone(domain: &Domain, why: Missing) -> Result<Missing, ffi::Error> {
     })
 }
 
+/// What one instance's call brings.
+struct Record {
+    fields: Vec<(String, Field)>,
+    entered: Entered,
+}
+
+/// Whether the call was let into the monitor, where it had to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entered {
+    /// It was, or there is none.
+    Well,
+    /// Another client's call was there to the end.
+    Busy,
+    /// The instance is being started, or is coming from another host.
+    Starting,
+}
+
 /// One instance's record, whole where it can be had.
 fn record(
     domain: &Domain,
-    stats: u32,
+    terms: &Terms,
     identity: &Identity,
     active: bool,
-) -> Result<Option<Vec<(String, Field)>>, ffi::Error> {
-    let mut record = domain.stats(stats)?;
-    for pause in PAUSES_MS {
-        let is_short = record.as_deref().is_some_and(|fields| active && is_short(fields, stats, identity));
-        if !is_short {
-            break;
+) -> Result<Option<Record>, ffi::Error> {
+    let stats = terms.stats(active);
+    let mut pauses = terms.pauses();
+    loop {
+        let Some(fields) = domain.stats(stats)? else { return Ok(None) };
+        if !active || !is_short(&fields, stats, identity) {
+            return Ok(Some(Record { fields, entered: Entered::Well }));
         }
-        std::thread::sleep(Duration::from_millis(pause));
-        record = domain.stats(stats)?;
+        if is_starting(&fields) {
+            return Ok(Some(Record { fields, entered: Entered::Starting }));
+        }
+        let Some(pause) = pauses.next() else { return Ok(Some(Record { fields, entered: Entered::Busy })) };
+        std::thread::sleep(pause);
     }
-    Ok(record)
 }
 
-/// Whether a record of a running instance lacks what its monitor tells: counters of disks, the memory of its process (which
-/// libvirt reads together with the balloon's).
+/// Whether a record of a running instance lacks all that its monitor tells, counters of disks and the memory of its process: libvirt
+/// enters the monitor for both, or for neither.
 fn is_short(record: &[(String, Field)], stats: u32, identity: &Identity) -> bool {
+    let asks_monitor = stats == EVERY || stats & virt_sys::VIR_DOMAIN_STATS_BALLOON != 0;
     let fields = Fields::new(record);
-    let asked = |group: u32| stats == EVERY || stats & group != 0;
     // Shut off since the sweep: there is no monitor to tell more.
     let runs = still_active(true, &fields);
-    let memory = asked(virt_sys::VIR_DOMAIN_STATS_BALLOON) && fields.number("balloon.rss").is_none();
-    let disks = fields::disks(&fields, &identity.disks);
-    let counts = disks.is_empty() || disks.iter().any(|disk| disk.read_requests.is_some());
-    runs && (memory || asked(virt_sys::VIR_DOMAIN_STATS_BLOCK) && !counts)
+    let memory = fields.number("balloon.rss").is_some();
+    let counts = || {
+        let disks = fields::disks(&fields, &identity.disks);
+        disks.iter().any(|disk| disk.read_requests.is_some())
+    };
+    asks_monitor && runs && !memory && !counts()
+}
+
+/// Whether a record is of an instance that does not run yet: libvirt has it as paused until then, for one of these reasons.
+fn is_starting(record: &[(String, Field)]) -> bool {
+    let starts = [virt_sys::VIR_DOMAIN_PAUSED_STARTING_UP, virt_sys::VIR_DOMAIN_PAUSED_MIGRATION];
+    let fields = Fields::new(record);
+    let number = |name: &str| fields.number(name).and_then(|number| u32::try_from(number).ok());
+    number("state.state").map(Power::from_libvirt) == Some(Power::Paused)
+        && number("state.reason").is_some_and(|reason| starts.contains(&reason))
 }
 
 /// Whether an instance that the sweep found active is so in this record too. It may have been shut off in between, and libvirt
@@ -257,11 +341,12 @@ mod tests {
         assert!(is_short(balloon, &[number("balloon.maximum")]));
         assert!(!is_short(balloon, &[number("balloon.maximum"), number("balloon.rss")]));
         let vda = [number("block.count"), ("block.0.name", Field::Text("vda".into()))];
-        assert!(is_short(block, &vda));
+        assert!(is_short(block | balloon, &vda));
         assert!(is_short(EVERY, &vda));
+        let entered = [vda[0].clone(), vda[1].clone(), number("balloon.rss")];
+        assert!(!is_short(block | balloon, &entered), "a disk that is not counted at");
         let counted = [vda[0].clone(), vda[1].clone(), number("block.0.rd.reqs")];
-        assert!(!is_short(block, &counted));
-        assert!(is_short(block | balloon, &counted), "memory is missing");
+        assert!(!is_short(block | balloon, &counted), "the balloon alone has failed");
         let shut_off = ("state.state", Field::Signed(5));
         assert!(!is_short(block | balloon, &[shut_off]));
         assert!(!is_short(virt_sys::VIR_DOMAIN_STATS_VCPU, &[]), "it needs no monitor");
@@ -278,7 +363,7 @@ mod tests {
             host_stats(&outside),
             STATE | virt_sys::VIR_DOMAIN_STATS_INTERFACE | virt_sys::VIR_DOMAIN_STATS_PERF
         );
-        let block = virt_sys::VIR_DOMAIN_STATS_BLOCK;
+        let block = virt_sys::VIR_DOMAIN_STATS_BLOCK | virt_sys::VIR_DOMAIN_STATS_BALLOON;
         let together = STATE | block | virt_sys::VIR_DOMAIN_STATS_INTERFACE;
         assert_eq!(
             instance_stats(&Groups::from([Group::Disks, Group::Vnics])),
@@ -287,5 +372,49 @@ mod tests {
         );
         assert_eq!(instance_stats(&Groups::from([Group::RawStats, Group::Cpu])), Some(EVERY));
         assert_eq!(instance_stats(&Groups::new()), None);
+    }
+
+    #[test]
+    fn an_instance_that_is_being_started_is_told_from_one_that_is_busy() {
+        let record = |state, reason| {
+            [("state.state", state), ("state.reason", reason)]
+                .map(|(name, value)| (name.to_owned(), Field::Signed(value)))
+        };
+        let (running, paused, user, migration, starting) = (1, 3, 1, 2, 11);
+        assert!(is_starting(&record(paused, starting)) && is_starting(&record(paused, migration)));
+        assert!(!is_starting(&record(paused, user)) && !is_starting(&record(running, migration)));
+        assert!(!is_starting(&[]));
+    }
+
+    #[test]
+    fn a_busy_monitor_takes_a_quarter_of_a_calls_time_at_most() {
+        let waits = |call: u64| -> Vec<u128> {
+            terms(0, StoppedDisks::Skipped, Duration::from_millis(call))
+                .pauses()
+                .map(|pause| pause.as_millis())
+                .collect()
+        };
+        assert_eq!(waits(3000), [1, 2, 4, 8, 16, 32, 64, 128, 256]);
+        assert_eq!(waits(1000), [1, 2, 4, 8, 16, 32, 64]);
+        assert_eq!(waits(12), [1, 2]);
+        assert_eq!(waits(10), [1]);
+    }
+
+    fn terms(stats: u32, stopped_disks: StoppedDisks, call: Duration) -> Terms {
+        Terms { groups: Groups::new(), stats, stopped_disks, call }
+    }
+
+    #[test]
+    fn the_images_of_an_instance_that_is_shut_off_are_opened_where_that_is_wanted() {
+        let terms = |stats, stopped_disks| terms(stats, stopped_disks, Duration::ZERO);
+        let (balloon, block) = (virt_sys::VIR_DOMAIN_STATS_BALLOON, virt_sys::VIR_DOMAIN_STATS_BLOCK);
+        let both = STATE | balloon | block;
+        assert_eq!(terms(both, StoppedDisks::Skipped).stats(true), both);
+        assert_eq!(terms(both, StoppedDisks::Skipped).stats(false), STATE | balloon);
+        assert_eq!(terms(both, StoppedDisks::Read).stats(false), both);
+        assert_eq!(terms(EVERY, StoppedDisks::Read).stats(false), EVERY);
+        assert_eq!(terms(EVERY, StoppedDisks::Skipped).stats(true), EVERY);
+        let others = terms(EVERY, StoppedDisks::Skipped).stats(false);
+        assert_eq!((others & block, others & ALL), (0, ALL & !block));
     }
 }

@@ -9,7 +9,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::domain_xml::{self, Known, XmlError};
+use crate::domain_xml::{self, Known};
+use crate::error::chain;
 use crate::ffi::Changed;
 use crate::identity::Identity;
 use crate::settings::Settings;
@@ -105,14 +106,10 @@ fn parsed(settings: &Settings, uuid: &str, name: &str, xml: String) -> Result<Id
         default_user: settings.default_user.as_deref(),
     };
     domain_xml::identity(xml, known).map_err(|error| {
-        let cause = cause(&error);
-        tracing::warn!(uuid, name, %error, cause, "an instance is left out: its XML is refused");
-        error.to_string()
+        let why = chain(&error);
+        tracing::warn!(uuid, name, error = why, "an instance is left out: its XML is refused");
+        why
     })
-}
-
-fn cause(error: &XmlError) -> String {
-    std::error::Error::source(error).map(ToString::to_string).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -171,6 +168,9 @@ mod tests {
         assert!(cache.get(UUID).is_none());
         assert!(cache.why_not(UUID).contains("UUID"), "{}", cache.why_not(UUID));
         assert!(!cache.is_due(UUID, None, now), "not parsed again in every cycle");
+        learn(&mut cache, None, "<domain".to_owned(), now);
+        let (why, cause) = (cache.why_not(UUID), roxmltree::Document::parse("<domain").unwrap_err());
+        assert!(why.ends_with(&cause.to_string()), "{why}");
         cache.keep_only(|_| false);
         assert!(cache.is_due(UUID, None, now));
     }

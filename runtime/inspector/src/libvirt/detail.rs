@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::aside::Who;
+use super::bulk::Terms;
 use super::crew::{Orders, Outcome, Perform, Task, work};
 use super::link::{Bulk, Link, Station};
 use super::readings::{Readings, reading};
 use super::sweep::Swept;
 use super::{Cycle, Reader, bulk, percall, sweep};
-use crate::error::InspectError;
+use crate::error::{InspectError, chain};
 use crate::ffi::{self, Domain};
 use crate::identity::Identity;
+use crate::settings::Settings;
 use crate::snapshot::{Group, Groups, Missing};
 
 /// What is known of an instance that is to be read.
@@ -40,7 +42,7 @@ impl Reader {
     ) -> Result<All, InspectError> {
         let mut all = All::new();
         let mut queue = VecDeque::new();
-        if performer(link.bulk, groups).is_none() {
+        if !is_needed(link.bulk, groups) {
             return Ok(all);
         }
         for (uuid, swept) in swept {
@@ -63,7 +65,8 @@ impl Reader {
         while !queue.is_empty() && Instant::now() < end {
             let places = self.asides.places().min(queue.len());
             let stations = self.man(cycle, link, places, end)?;
-            let Some(perform) = performer(link.bulk, groups).filter(|_| !stations.is_empty()) else { break };
+            let perform = performer(link.bulk, groups, &self.settings);
+            let Some(perform) = perform.filter(|_| !stations.is_empty()) else { break };
             let orders = Orders { call: self.settings.deadlines.call, end, perform };
             let outcome = work(queue, stations, orders, &self.asides);
             queue = note(outcome, cycle, &mut all, groups)?;
@@ -96,7 +99,7 @@ impl Reader {
                 // The first must be had: without any nothing is wrong with an instance, but with the daemon.
                 Err(error) if stations.is_empty() && self.asides.stuck() == 0 => return Err(error),
                 Err(error) => {
-                    tracing::warn!(%error, "fewer libvirt connections to read instances on");
+                    tracing::warn!(error = chain(&error), "fewer libvirt connections to read instances on");
                     break;
                 }
             }
@@ -144,7 +147,10 @@ fn unless_gone<T>(read: Result<T, InspectError>) -> Result<Option<T>, InspectErr
         Ok(read) => Ok(Some(read)),
         Err(error) if error.is_disconnect() => Err(error),
         Err(error) => {
-            tracing::warn!(%error, "no memory of the instances that do not answer; replacing the connection");
+            tracing::warn!(
+                error = chain(&error),
+                "no memory of the instances that do not answer; replacing the connection"
+            );
             Ok(None)
         }
     }
@@ -177,26 +183,32 @@ fn fail(all: &mut All, groups: &Groups, uuid: &Arc<str>, why: String) {
 
 /// Whether the groups need calls per instance with this driver.
 pub(super) fn is_needed(driver: Bulk, groups: &Groups) -> bool {
-    performer(driver, groups).is_some()
+    match driver {
+        Bulk::Full => bulk::instance_stats(groups).is_some(),
+        Bulk::State | Bulk::None => percall::is_needed(groups),
+    }
 }
 
 /// How an instance is read with this driver; None where the groups need no calls per instance.
-fn performer(driver: Bulk, groups: &Groups) -> Option<Perform<Station, Job, Read>> {
-    let stats = match driver {
-        Bulk::Full => Some(bulk::instance_stats(groups)?),
-        Bulk::State | Bulk::None if percall::is_needed(groups) => None,
+fn performer(driver: Bulk, groups: &Groups, settings: &Settings) -> Option<Perform<Station, Job, Read>> {
+    let (groups, stopped_disks, call) = (groups.clone(), settings.stopped_disks, settings.deadlines.call);
+    let terms = match driver {
+        Bulk::Full => {
+            let stats = bulk::instance_stats(&groups)?;
+            Some(Terms { groups: groups.clone(), stats, stopped_disks, call })
+        }
+        Bulk::State | Bulk::None if percall::is_needed(&groups) => None,
         Bulk::State | Bulk::None => return None,
     };
-    let groups = groups.clone();
     Some(Box::new(move |station, uuid, job| {
         let domain = match reading(station.domain(uuid, &job.domain))? {
             Ok(Some(domain)) => domain,
             Ok(None) => return Ok(Readings::missing(&groups, &Missing::NotFound)),
             Err(why) => return Ok(Readings::missing(&groups, &why)),
         };
-        match stats {
-            Some(stats) => bulk::read(&domain, stats, &groups, &job.identity, job.active),
-            None => percall::read(&domain, &groups, &job.identity, job.active),
+        match &terms {
+            Some(terms) => bulk::read(&domain, terms, &job.identity, job.active),
+            None => percall::read(&domain, &groups, &job.identity, job.active, stopped_disks),
         }
     }))
 }

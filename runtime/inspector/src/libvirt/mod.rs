@@ -16,9 +16,11 @@
 //! | its connection is stuck with its call | the place gets another one; the old one is closed when the call returns |
 //! | eight such calls | no further call into a monitor before one returns: most of libvirtd's workers stay free |
 //! | an agent before this one left such calls | they count as its own ([`others`]) |
+//! | another client's call hangs in a qemu first | memory's and disks' readings are [`Missing::Failed`] at once; the next snapshot sets it aside if the call is still there |
+//! | a stopped instance's storage is dead | its images are not opened, unless somebody wants their sizes ([`crate::settings::StoppedDisks`]) |
 //! | one instance vanishes | its readings are [`Missing::NotFound`] |
 //! | an XML is refused | the instance is left out, and named as such: what is not known to be somebody's is not reported |
-//! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off |
+//! | the connection is gone | it is opened anew at once and the snapshot taken again; if that fails, with back-off, which later snapshots wait for |
 //! | the daemon hangs | the snapshot fails at the deadline; the connection is left to its keepalive, and replaced |
 //! | it hangs when all else is read | the snapshot has what was read; the connection is replaced |
 //!
@@ -42,7 +44,7 @@ mod readings;
 mod retry;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -50,7 +52,7 @@ use std::time::{Duration, Instant};
 use tracing::Span;
 
 use crate::clock;
-use crate::error::InspectError;
+use crate::error::{InspectError, chain};
 use crate::ffi::Changed;
 use crate::fields::{self, Fields};
 use crate::health::Health;
@@ -66,7 +68,8 @@ use readings::Readings;
 use retry::Retry;
 use sweep::Swept;
 
-/// How long a snapshot waits for a daemon that was there before: a restart takes a second or two.
+/// How long a snapshot waits at least for a daemon that was there before: a restart takes a second or two. It waits for as long as
+/// the back-off may be, too, so that each snapshot makes an attempt.
 const RESTART_PATIENCE: Duration = Duration::from_secs(4);
 
 /// The libvirt inspector.
@@ -95,6 +98,8 @@ struct Cycle {
     was_connected: bool,
     /// Nothing is known yet of others' calls on the daemon at the other end.
     is_new: bool,
+    /// Instances in whose monitors the last snapshot met another client's call.
+    busy: BTreeSet<Arc<str>>,
     retry: Retry,
     cache: Cache,
 }
@@ -109,6 +114,7 @@ impl Reader {
             stations: Vec::new(),
             was_connected: false,
             is_new: true,
+            busy: BTreeSet::new(),
             retry,
             cache: Cache::default(),
         };
@@ -141,13 +147,13 @@ impl Reader {
         if let Err(error) = &result
             && error.is_disconnect()
         {
-            tracing::warn!(%error, "the libvirt connection is gone; opening it anew");
+            tracing::warn!(error = chain(error), "the libvirt connection is gone; opening it anew");
             disconnect(cycle, link);
             link = self.connect(cycle, end)?;
             result = self.take(cycle, &link, groups, end);
         }
         if let Err(error) = &result {
-            tracing::debug!(%error, "no snapshot");
+            tracing::debug!(error = chain(error), "no snapshot");
         }
         // Whatever it was, the next snapshot begins on a connection that is known to be whole.
         if result.is_err() || cycle.suspect {
@@ -171,7 +177,8 @@ impl Reader {
         if let Some(link) = &cycle.link {
             return Ok(Arc::clone(link));
         }
-        let patience = if cycle.was_connected { RESTART_PATIENCE } else { Duration::ZERO };
+        let patience = RESTART_PATIENCE.max(self.settings.reconnect.most);
+        let patience = if cycle.was_connected { patience } else { Duration::ZERO };
         let patient_until = end.min(Instant::now() + patience);
         loop {
             let now = Instant::now();
@@ -295,6 +302,9 @@ impl Reader {
         for (uuid, swept) in swept {
             let Some(identity) = cycle.cache.get(uuid).cloned() else { continue };
             let readings = all.entry(Arc::clone(uuid)).or_insert_with(|| Readings::missing(groups, &why));
+            if readings.busy {
+                cycle.busy.insert(Arc::clone(uuid));
+            }
             match link.bulk {
                 Bulk::Full => {
                     if readings.taken_at.is_none() {
@@ -310,6 +320,7 @@ impl Reader {
                 Bulk::State | Bulk::None => {}
             }
         }
+        others::tell_of_busy(&cycle.busy, swept);
         Ok(all)
     }
 

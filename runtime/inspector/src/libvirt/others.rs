@@ -1,15 +1,16 @@
 //! Calls of others that are stuck in the instances' monitors: of an agent before this one, first of all. libvirtd stays in such a
-//! call when its client is gone, and so an agent that is started again and again would stop one worker after the other.
+//! call when its client is gone, and so an agent that is started again and again would stop one worker after the other. Also of a
+//! client beside this one that has met a hung qemu first: our calls do not wait for its, and would never be late.
 //!
 //! After each new connection libvirtd is asked of every running instance, once, whether a call is in its monitor and for how long
-//! (virDomainGetControlInfo, which enters none). One that has been there for longer than a call may take is counted as a
+//! (virDomainGetControlInfo, which enters none); later of those whose monitors the last snapshot found busy. One that has been there for longer than a call may take is counted as a
 //! stuck one of our own, and its instance is set aside until libvirtd says that it is free.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::aside::Who;
+use super::aside::{MOST_NAMED, Who};
 use super::link::{Bulk, Link};
 use super::sweep::{self, Swept};
 use super::{Cycle, Reader};
@@ -32,9 +33,11 @@ impl Reader {
             return Ok(());
         }
         let others = self.asides.others();
+        let busy = std::mem::take(&mut cycle.busy);
         others.iter().filter(|uuid| !swept.contains_key(*uuid)).for_each(|uuid| self.asides.returned(uuid));
         let asked = swept.iter().filter(|(uuid, swept)| {
-            others.contains(*uuid) || (cycle.is_new && swept.is_active() && !self.asides.has(uuid))
+            let is_due = cycle.is_new || busy.contains(*uuid);
+            others.contains(*uuid) || (is_due && swept.is_active() && !self.asides.has(uuid))
         });
         let asked: Vec<_> =
             asked.map(|(uuid, swept)| (Arc::clone(uuid), Arc::clone(&swept.domain))).collect();
@@ -55,6 +58,25 @@ impl Reader {
         cycle.is_new = false;
         Ok(())
     }
+}
+
+/// Says whose monitors the snapshot found busy, the first few by name.
+pub(super) fn tell_of_busy(busy: &BTreeSet<Arc<str>>, swept: &BTreeMap<Arc<str>, Swept>) {
+    if busy.is_empty() {
+        return;
+    }
+    let named = busy.iter().take(MOST_NAMED).map(|uuid| {
+        let name = swept.get(uuid).map_or("", |swept| &swept.name);
+        format!("{name} ({uuid})")
+    });
+    let named: Vec<String> = named.collect();
+    let more = busy.len().saturating_sub(MOST_NAMED);
+    tracing::warn!(
+        count = busy.len(),
+        "monitors are busy with other clients' calls, and were not read: {}{}",
+        named.join(", "),
+        if more > 0 { format!(", and {more} more") } else { String::new() }
+    );
 }
 
 /// For how long a call has been in the monitor, where that is longer than one may take.

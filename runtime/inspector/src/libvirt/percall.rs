@@ -7,6 +7,7 @@ use crate::clock;
 use crate::ffi::{self, Domain, Info};
 use crate::fields::{self, Fields, bytes};
 use crate::identity::{DiskDevice, Identity, VnicDevice};
+use crate::settings::StoppedDisks;
 use crate::snapshot::{Cpu, Disk, Group, Groups, Memory, Missing, Power, Reading, Vcpu, Vnic};
 
 /// Whether any group needs a call per instance.
@@ -20,6 +21,7 @@ pub(super) fn read(
     groups: &Groups,
     identity: &Identity,
     active: bool,
+    stopped_disks: StoppedDisks,
 ) -> Result<Readings, ffi::Error> {
     let mut readings = Readings::missing(groups, &Missing::Unsupported);
     if groups.contains(&Group::Memory) || groups.contains(&Group::Cpu) {
@@ -33,7 +35,8 @@ pub(super) fn read(
         }
     }
     if groups.contains(&Group::Disks) {
-        readings.disks = disks(domain, &identity.disks)?;
+        let wanted = active || stopped_disks == StoppedDisks::Read;
+        readings.disks = if wanted { disks(domain, &identity.disks)? } else { Err(Missing::ShutOff) };
     }
     if groups.contains(&Group::Vnics) {
         readings.vnics = if active { vnics(domain, &identity.vnics)? } else { Err(Missing::ShutOff) };

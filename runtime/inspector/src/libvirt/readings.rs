@@ -10,6 +10,8 @@ pub(super) struct Readings {
     pub(super) taken_at: Option<u64>,
     /// The devices are others than those of the XML that is known.
     pub(super) outdated: bool,
+    /// Another client's call is in the monitor, so that it was not entered.
+    pub(super) busy: bool,
     pub(super) memory: Reading<Memory>,
     pub(super) cpu: Reading<Cpu>,
     pub(super) disks: Reading<Vec<Disk>>,
@@ -24,6 +26,7 @@ impl Readings {
         Self {
             taken_at: None,
             outdated: false,
+            busy: false,
             memory: Err(reason(groups, Group::Memory, why)),
             cpu: Err(reason(groups, Group::Cpu, why)),
             disks: Err(reason(groups, Group::Disks, why)),

@@ -68,3 +68,22 @@ fn no_connection_is_opened_when_the_snapshots_time_is_over() {
     assert!(matches!(error, InspectError::Deadline { call: "open a connection", .. }), "{error:?}");
     assert_eq!(reader.health().connections, 0);
 }
+
+#[test]
+fn a_snapshot_waits_for_the_attempt_that_is_due() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    write_node(file.path(), "vm");
+    // Longer than a restart takes.
+    let wait = RESTART_PATIENCE + Duration::from_millis(500);
+    let uri = format!("test://{}", file.path().display());
+    let reconnect = crate::settings::Reconnect { first: wait, most: wait };
+    let reader = Reader::new(Settings { uri, reconnect, ..Settings::default() });
+    let groups = Groups::from([Group::Memory]);
+    reader.snapshot(&groups).unwrap();
+    hang_up(&reader);
+    std::fs::write(file.path(), "no node").unwrap();
+    let error = reader.snapshot(&groups).unwrap_err();
+    assert!(matches!(error, InspectError::Open { .. }), "{error:?}");
+    write_node(file.path(), "vm");
+    assert_eq!(reader.snapshot(&groups).unwrap().instances.len(), 1);
+}

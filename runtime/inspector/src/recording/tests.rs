@@ -1,7 +1,9 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::identity::Identity;
 use crate::replay::Replay;
-use crate::snapshot::{Field, Group, Groups, Memory, Missing, Power};
+use crate::snapshot::{Field, Group, Groups, Instance, LeftOut, Memory, Missing, Power};
 
 const UUIDS: [&str; 2] = ["0d1c2b3a-4f5e-4d6c-8b7a-99a8b7c6d5e4", "b9c03180-1f4e-4f8a-9c0d-2f0c5f3f8a11"];
 
@@ -103,6 +105,34 @@ fn instances_out_of_order_or_with_other_ids_are_refused() {
     assert_eq!(refused(&[UUIDS[0], UUIDS[0]]), 2);
     assert_eq!(refused(&["../../etc/passwd"]), 1);
     assert_eq!(refused(&[UUIDS[0], &UUIDS[1].to_uppercase()]), 2);
+}
+
+#[test]
+fn instances_that_were_left_out_are_checked_as_well() {
+    let folder = folder();
+    let path = folder.path().join("host.json");
+    let left_out = |uuid: &&str| LeftOut {
+        uuid: (*uuid).to_owned(),
+        name: "vm".to_owned(),
+        power: Power::Running,
+        why: "its XML".to_owned(),
+    };
+    let read = |uuids: &[&str], others: &[&str]| {
+        let left_out = others.iter().map(left_out).collect();
+        record(&Snapshot { left_out, ..snapshot(uuids) }, &path).unwrap();
+        load(&path)
+    };
+    let refused = |uuids: &[&str], others: &[&str]| {
+        let RecordingError::LeftOut { number, .. } = read(uuids, others).unwrap_err() else {
+            panic!("another fault")
+        };
+        number
+    };
+    assert_eq!(read(&UUIDS[..1], &UUIDS[1..]).unwrap().left_out.len(), 1);
+    assert_eq!(refused(&[], &[UUIDS[1], UUIDS[0]]), 2);
+    assert_eq!(refused(&[], &[UUIDS[0], UUIDS[0]]), 2);
+    assert_eq!(refused(&[], &["\u{1b}[2J"]), 1);
+    assert_eq!(refused(&UUIDS[1..], &UUIDS), 2, "an instance of both kinds");
 }
 
 #[test]

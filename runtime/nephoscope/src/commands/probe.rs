@@ -186,7 +186,7 @@ impl fmt::Display for Findings<'_> {
         for (name, probe) in self.probes() {
             let mut left = unwell(probe);
             for probed in left.by_ref().take(SHOWN) {
-                writeln!(f, "{name}: {} ({}): {}", probed.name.escape_debug(), probed.uuid, fault(probed))?;
+                writeln!(f, "{name}: {}", one_line(probed))?;
             }
             match left.count() {
                 0 => {}
@@ -215,7 +215,22 @@ impl fmt::Display for Findings<'_> {
     }
 }
 
-/// What is wrong with an instance, on one line.
+/// An instance and what is wrong with it. Names and reasons may hold what tenants or a recording's author wrote: control characters
+/// are escaped, so that they can neither forge lines nor drive a terminal.
+fn one_line(probed: &Probed) -> String {
+    let text = format!("{} ({}): {}", probed.name, probed.uuid, fault(probed));
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            line.extend(char.escape_debug());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
+/// What is wrong with an instance.
 fn fault(probed: &Probed) -> String {
     let mut parts: Vec<String> = probed.left_out.iter().map(|why| format!("left out: {why}")).collect();
     let mut last: Option<String> = None;
@@ -232,4 +247,24 @@ fn fault(probed: &Probed) -> String {
         parts.push(format!("monitor {control}"));
     }
     parts.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use inspector::{Group, Missing};
+
+    #[test]
+    fn nothing_of_an_instance_can_forge_lines_or_drive_a_terminal() {
+        let probed = Probed {
+            uuid: "u\n".into(),
+            name: "vé\x1b[2J".into(),
+            power: Power::Running,
+            left_out: Some("its XML\r\nqemu:///system: all is well".into()),
+            without: vec![(Group::Cpu, Missing::Failed("\u{9b}2J".into()))],
+            control: Err(Missing::Unsupported),
+        };
+        let line = one_line(&probed);
+        assert!(!line.contains(char::is_control) && line.starts_with("vé"), "{line}");
+    }
 }

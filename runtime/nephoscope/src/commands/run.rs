@@ -41,6 +41,9 @@ fn whole(end: &End, mode: Mode) -> anyhow::Result<()> {
     if mode == Mode::Once && end.failures > 0 {
         missing.push(format!("{} polls failed or samples were refused", end.failures));
     }
+    if mode == Mode::Once && end.unread > 0 {
+        missing.push(format!("{} readings of instances failed", end.unread));
+    }
     if end.undelivered > 0 {
         missing.push(format!("{} samples could not be delivered and are lost", end.undelivered));
     }

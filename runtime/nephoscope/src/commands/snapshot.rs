@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use anyhow::Context;
+use inspector::settings::StoppedDisks;
 use inspector::{Group, Groups, Inspector, Reading, Settings, Snapshot};
 use serde_json::json;
 
@@ -13,7 +14,10 @@ use crate::cli::{RecordArguments, Report, ShowArguments};
 const ALL: [Group; 6] = [Group::Memory, Group::Cpu, Group::Disks, Group::Vnics, Group::Perf, Group::RawStats];
 
 pub fn record(arguments: &RecordArguments) -> anyhow::Result<()> {
-    let inspector = Inspector::libvirt(Settings { uri: arguments.connect.clone(), ..Settings::default() });
+    let uri = arguments.connect.clone();
+    // Who replays it may want stopped instances reported.
+    let settings = Settings { uri, stopped_disks: StoppedDisks::Read, ..Settings::default() };
+    let inspector = Inspector::libvirt(settings);
     let snapshot = inspector.snapshot(&Groups::from(ALL)).context("the host could not be read")?;
     inspector::record(&snapshot, &arguments.file)?;
     eprintln!(

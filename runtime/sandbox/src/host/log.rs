@@ -1,9 +1,28 @@
-//! `log`: lines for the operator, under the guest's name and a limit.
+//! `log`: lines for the operator, under the guest's name and two limits: the bytes of a poll, and the warnings and errors of a cycle.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contract::nephoscope::meter::log::{Host, Level};
+use crate::limits::LOUD_LINES;
 use crate::poll::Poll;
+
+/// The warnings and errors of one guest in one cycle, over all sessions that share this.
+#[derive(Debug, Default)]
+pub struct LoudLines {
+    written: AtomicU64,
+}
+
+impl LoudLines {
+    /// Counts a line; whether it may be loud.
+    fn admit(&self) -> bool {
+        self.written.fetch_add(1, Ordering::Relaxed) < LOUD_LINES
+    }
+
+    /// Those beyond [`LOUD_LINES`], which were logged at level debug.
+    pub fn left_out(&self) -> u64 {
+        self.written.load(Ordering::Relaxed).saturating_sub(LOUD_LINES)
+    }
+}
 
 /// What a line costs beside its text: an empty line is not free.
 const LINE_COST: usize = 32;
@@ -13,6 +32,10 @@ impl Host for Poll {
         let Some(line) = self.admit(&message) else { return Ok(()) };
         let guest = &self.profile.name;
         let instance = self.polled();
+        let level = match level {
+            Level::Warn | Level::Error if !self.loud.admit() => Level::Debug,
+            level => level,
+        };
         match level {
             Level::Trace => tracing::trace!(target: "guest", guest, instance, "{line}"),
             Level::Debug => tracing::debug!(target: "guest", guest, instance, "{line}"),
