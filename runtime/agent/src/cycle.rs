@@ -17,6 +17,7 @@ use std::time::{Duration, Instant as Clock};
 use config::Pipeline;
 use inspector::{Health, InspectError, Instance, Snapshot};
 use nova::TenantMetadata;
+use rustix::time::{ClockId, clock_gettime};
 use sample::Timestamp;
 use sandbox::{LoudLines, Outcome};
 use tracing::Span;
@@ -35,6 +36,9 @@ const SHARE: usize = 200;
 /// The part of an interval that a cycle may take: the rest is room for the last polls to end, so that a cycle that is cut short does not
 /// run over the next tick as well.
 const CYCLE_SHARE: f64 = 0.9;
+
+/// What a cycle may take that none follows: Ceilometer's usual interval.
+const ONLY_CYCLE: Duration = Duration::from_secs(300);
 
 /// Why there is no host to poll.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +137,18 @@ impl Host {
     /// # Errors
     /// [`InspectError`] where there is no snapshot at all; what concerns one instance or guest is in the report.
     pub fn cycle(&self, source: &PlannedSource) -> Result<Report, InspectError> {
+        self.cycle_within(source, self.plan.pipeline.sources[source.index].interval.mul_f64(CYCLE_SHARE))
+    }
+
+    /// The same where no tick follows, which a short interval would leave no time for.
+    ///
+    /// # Errors
+    /// As of [`Self::cycle`].
+    pub fn only_cycle(&self, source: &PlannedSource) -> Result<Report, InspectError> {
+        self.cycle_within(source, self.plan.pipeline.sources[source.index].interval.max(ONLY_CYCLE))
+    }
+
+    fn cycle_within(&self, source: &PlannedSource, time: Duration) -> Result<Report, InspectError> {
         let started = Clock::now();
         let settings = &self.plan.pipeline.sources[source.index];
         let hypervisor = &self.hypervisors[source.hypervisor];
@@ -153,7 +169,8 @@ impl Host {
             source,
             snapshot: &snapshot,
             timestamp,
-            deadline: started + settings.interval.mul_f64(CYCLE_SHARE),
+            time,
+            deadline: started + time,
             conduct: source.selections.iter().map(|_| Conduct::default()).collect(),
         };
         let mut report = cycle.poll_all(self.plan.pipeline.polling.workers);
@@ -166,6 +183,12 @@ impl Host {
     }
 }
 
+/// What the calling thread has computed so far.
+fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 struct Cycle<'a> {
     host: &'a Host,
     hypervisor: &'a Hypervisor,
@@ -176,6 +199,8 @@ struct Cycle<'a> {
     source: &'a PlannedSource,
     snapshot: &'a Snapshot,
     timestamp: Timestamp,
+    /// How long it may take.
+    time: Duration,
     deadline: Clock,
     /// Of each selection.
     conduct: Vec<Conduct>,
@@ -185,6 +210,7 @@ struct Cycle<'a> {
 #[derive(Default)]
 struct Conduct {
     failures: AtomicU32,
+    /// Computing time, which a machine that is busy with other things takes from no guest.
     micros: AtomicU64,
     /// Whether it was said that it is set aside.
     told: AtomicBool,
@@ -235,8 +261,7 @@ impl Cycle<'_> {
                 report.set_aside(planned.guest.name(), 1);
                 continue;
             }
-            let started = Clock::now();
-            if self.host.stop.load(Ordering::Relaxed) || started >= self.deadline {
+            if self.host.stop.load(Ordering::Relaxed) || Clock::now() >= self.deadline {
                 report.left_out += 1;
                 continue;
             }
@@ -244,8 +269,10 @@ impl Cycle<'_> {
                 continue;
             }
             report.polls += 1;
+            let computed = thread_cpu();
             let outcome = self.span.in_scope(|| session.poll(instance));
-            let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+            let micros = thread_cpu().saturating_sub(computed).as_micros();
+            let micros = u64::try_from(micros).unwrap_or(u64::MAX);
             self.conduct[selection].micros.fetch_add(micros, Ordering::Relaxed);
             self.take(outcome, (selection, chosen, planned), instance, &mut batches, report);
         }
@@ -281,6 +308,7 @@ impl Cycle<'_> {
             if left_out > 0 {
                 tracing::warn!(
                     guest,
+                    hypervisor = self.name,
                     "{left_out} more warnings and errors of this cycle are logged at level debug"
                 );
             }
@@ -289,9 +317,7 @@ impl Cycle<'_> {
 
     /// A guest's part of the time that all polling threads have in a cycle.
     fn time_of_a_guest(&self) -> Duration {
-        let pipeline = &self.host.plan.pipeline;
-        let cycle = pipeline.sources[self.source.index].interval.mul_f64(CYCLE_SHARE);
-        cycle * u32::try_from(pipeline.polling.workers).unwrap_or(u32::MAX)
+        self.time * u32::try_from(self.host.plan.pipeline.polling.workers).unwrap_or(u32::MAX)
             / u32::try_from(self.source.selections.len()).unwrap_or(u32::MAX).max(1)
     }
 

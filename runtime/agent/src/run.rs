@@ -135,7 +135,14 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
             () = stopping(&mut shutdown) => return sums,
         }
         let polled = Arc::clone(&host);
-        let cycle = tokio::task::spawn_blocking(move || polled.cycle(&polled.plan().sources[position])).await;
+        let poll = move || {
+            let source = &polled.plan().sources[position];
+            match mode {
+                Mode::Service => polled.cycle(source),
+                Mode::Once => polled.only_cycle(source),
+            }
+        };
+        let cycle = tokio::task::spawn_blocking(poll).await;
         match cycle {
             Ok(outcome) => sums.add(&log(name, outcome)),
             Err(error) => {
