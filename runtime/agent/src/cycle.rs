@@ -15,11 +15,10 @@ use std::thread;
 use std::time::{Duration, Instant as Clock};
 
 use config::Pipeline;
-use inspector::{Health, InspectError, Instance, Snapshot};
+use inspector::{InspectError, Instance, Snapshot};
 use nova::TenantMetadata;
-use rustix::time::{ClockId, clock_gettime};
 use sample::Timestamp;
-use sandbox::{LoudLines, Outcome};
+use sandbox::{LoudLines, Outcome, thread_cpu};
 use tracing::Span;
 
 use crate::outlets::Outlets;
@@ -27,6 +26,7 @@ use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
 
 use deliver::Batches;
 use hypervisor::Hypervisor;
+pub(crate) use hypervisor::inspector;
 use places::Places;
 pub use report::Report;
 
@@ -36,6 +36,13 @@ const SHARE: usize = 200;
 /// The part of an interval that a cycle may take: the rest is room for the last polls to end, so that a cycle that is cut short does not
 /// run over the next tick as well.
 const CYCLE_SHARE: f64 = 0.9;
+
+/// A guest that computed for less than this part of its time is not what took the time: a machine that runs ten times what it can.
+const HARDLY: u32 = 10;
+
+/// How long a share of instances waits for publishers at most: a broker that is well takes one in tens of milliseconds, and an agent that
+/// is to stop does not wait for one that is slow.
+const PACE: Duration = Duration::from_secs(1);
 
 /// What a cycle may take that none follows: Ceilometer's usual interval.
 const ONLY_CYCLE: Duration = Duration::from_secs(300);
@@ -94,11 +101,6 @@ impl Host {
     /// Tenants' metadata, where the pipeline names Nova.
     pub const fn tenants(&self) -> Option<&TenantMetadata> {
         self.tenants.as_ref()
-    }
-
-    /// How the hypervisor of a source fares.
-    pub fn health(&self, source: &PlannedSource) -> Health {
-        self.hypervisors[source.hypervisor].inspector.health()
     }
 
     /// What runs.
@@ -183,12 +185,6 @@ impl Host {
     }
 }
 
-/// What the calling thread has computed so far.
-fn thread_cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
-}
-
 struct Cycle<'a> {
     host: &'a Host,
     hypervisor: &'a Hypervisor,
@@ -210,12 +206,28 @@ struct Cycle<'a> {
 #[derive(Default)]
 struct Conduct {
     failures: AtomicU32,
-    /// Computing time, which a machine that is busy with other things takes from no guest.
+    /// Time on the clock, which is what the other guests wait for.
     micros: AtomicU64,
+    /// Computing time: little of it, and the machine was busy with other things.
+    computed: AtomicU64,
     /// Whether it was said that it is set aside.
     told: AtomicBool,
     /// Its warnings and errors in the log.
     loud: Arc<LoudLines>,
+}
+
+impl Conduct {
+    fn took(&self, time: Duration, computed: Duration) {
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros(time), Ordering::Relaxed);
+        self.computed.fetch_add(micros(computed), Ordering::Relaxed);
+    }
+
+    /// Whether the guest has used up its part of a cycle's time. One that hardly computed has not: it was the machine that took the time.
+    fn used_up(&self, part: Duration) -> bool {
+        let used = |micros: &AtomicU64| Duration::from_micros(micros.load(Ordering::Relaxed));
+        used(&self.micros) >= part && used(&self.computed) >= part / HARDLY
+    }
 }
 
 impl Cycle<'_> {
@@ -231,6 +243,7 @@ impl Cycle<'_> {
                 if job >= jobs {
                     return report;
                 }
+                self.pace();
                 let _place = self.host.places.take();
                 self.poll_share(job % selections, shares[job / selections], &mut report);
             }
@@ -251,6 +264,14 @@ impl Cycle<'_> {
         })
     }
 
+    /// Waits for publishers that are far behind, before a share and not in it: whoever waits has no place, so no other source does, and
+    /// half of the cycle's time is left for polls whatever the publishers do.
+    fn pace(&self) {
+        let sinks = &self.host.plan.pipeline.sources[self.source.index].sinks;
+        let until = (Clock::now() + PACE).min(self.deadline - self.time / 2);
+        self.host.outlets.pace(sinks, until);
+    }
+
     fn poll_share(&self, selection: usize, instances: &[Arc<Instance>], report: &mut Report) {
         let chosen = &self.source.selections[selection];
         let planned = &self.host.plan.guests[chosen.guest];
@@ -269,11 +290,9 @@ impl Cycle<'_> {
                 continue;
             }
             report.polls += 1;
-            let computed = thread_cpu();
+            let (started, computed) = (Clock::now(), thread_cpu());
             let outcome = self.span.in_scope(|| session.poll(instance));
-            let micros = thread_cpu().saturating_sub(computed).as_micros();
-            let micros = u64::try_from(micros).unwrap_or(u64::MAX);
-            self.conduct[selection].micros.fetch_add(micros, Ordering::Relaxed);
+            self.conduct[selection].took(started.elapsed(), thread_cpu().saturating_sub(computed));
             self.take(outcome, (selection, chosen, planned), instance, &mut batches, report);
         }
         batches.finish(report);
@@ -281,11 +300,11 @@ impl Cycle<'_> {
 
     /// Whether a guest has failed too often in this cycle, or has used up its part of the cycle's time.
     fn is_set_aside(&self, selection: usize, planned: &PlannedGuest) -> bool {
-        let Conduct { failures, micros, told, loud: _ } = &self.conduct[selection];
+        let Conduct { failures, told, .. } = &self.conduct[selection];
         let most = planned.guest.limits().failures_per_cycle;
         let reason = if failures.load(Ordering::Relaxed) >= most {
             format!("{most} polls failed in this one")
-        } else if Duration::from_micros(micros.load(Ordering::Relaxed)) >= self.time_of_a_guest() {
+        } else if self.conduct[selection].used_up(self.time_of_a_guest()) {
             format!("it used up its part of this one's time, {:?}", self.time_of_a_guest())
         } else {
             return false;

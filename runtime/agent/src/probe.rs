@@ -3,9 +3,10 @@
 
 use std::thread;
 
-use inspector::{Groups, InspectError, Inspector, Probe};
+use inspector::{Groups, InspectError, Probe};
 use publisher::probe::Unreachable;
 
+use crate::cycle::inspector;
 use crate::plan::Plan;
 
 /// Whether a broker or a file can be reached.
@@ -28,16 +29,7 @@ pub fn hypervisors(plan: &Plan) -> Vec<Result<Probe, InspectError>> {
             .pipeline
             .hypervisors
             .iter()
-            .map(|hypervisor| {
-                scope.spawn(move || match &hypervisor.inspector {
-                    config::Inspector::Libvirt(settings) => {
-                        Inspector::libvirt(settings.clone()).probe(groups)
-                    }
-                    config::Inspector::Replay { snapshot } => {
-                        Inspector::replay(&snapshot.value)?.probe(groups)
-                    }
-                })
-            })
+            .map(|hypervisor| scope.spawn(move || inspector(hypervisor)?.probe(groups)))
             .collect();
         let lost = || InspectError::Thread { call: "probe a hypervisor", source: None };
         probes.into_iter().map(|probe| probe.join().unwrap_or_else(|_| Err(lost()))).collect()

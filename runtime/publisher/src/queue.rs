@@ -154,7 +154,7 @@ impl Queue {
                 .wait_timeout_while(state, patience, |state| state.done == before && !state.closed);
             let (guard, out_of_patience) = waited.unwrap_or_else(PoisonError::into_inner);
             state = guard;
-            if out_of_patience.timed_out() && state.done == before {
+            if out_of_patience.timed_out() && state.done == before && patience == STALL {
                 state.stalled_at = Some(before);
             }
         }

@@ -41,5 +41,6 @@ pub use failure::{Failure, Refusal, Skip};
 pub use guest::{Guest, Isolation, LoadError, Spec};
 pub use host::log::LoudLines;
 pub use limits::Limits;
+pub use poll::thread_cpu;
 pub use samples::GuestSample;
 pub use session::{Outcome, Session};

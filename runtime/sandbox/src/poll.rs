@@ -122,7 +122,8 @@ pub(crate) fn epoch_deadline(mut store: StoreContextMut<'_, Poll>) -> wasmtime::
     Ok(UpdateDeadline::Continue(ticks(cpu - used)))
 }
 
-fn thread_cpu() -> Duration {
+/// What the calling thread has computed so far.
+pub fn thread_cpu() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

@@ -83,6 +83,5 @@ impl<'a> Batches<'a> {
         let sinks = &self.cycle.host.plan.pipeline.sources[self.cycle.source.index].sinks;
         report.samples += batch.len();
         self.cycle.host.outlets.publish(sinks, batch);
-        self.cycle.host.outlets.pace(sinks, self.cycle.deadline);
     }
 }

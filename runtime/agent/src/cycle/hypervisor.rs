@@ -43,16 +43,20 @@ pub(in crate::cycle) struct Owner {
     pub(in crate::cycle) user_name: Option<Arc<str>>,
 }
 
+/// What reads the hypervisor. Nothing is connected to before the first snapshot.
+pub(crate) fn inspector(described: &config::Hypervisor) -> Result<Inspector, InspectError> {
+    match &described.inspector {
+        config::Inspector::Libvirt(settings) => Ok(Inspector::libvirt(settings.clone())),
+        config::Inspector::Replay { snapshot } => Inspector::replay(&snapshot.value),
+    }
+}
+
 impl Hypervisor {
     /// Nothing is connected to before the first snapshot.
     pub(super) fn new(described: &config::Hypervisor) -> Result<Self, InspectError> {
-        let inspector = match &described.inspector {
-            config::Inspector::Libvirt(settings) => Inspector::libvirt(settings.clone()),
-            config::Inspector::Replay { snapshot } => Inspector::replay(&snapshot.value)?,
-        };
         Ok(Self {
             host: described.host.clone(),
-            inspector,
+            inspector: inspector(described)?,
             described: Mutex::default(),
             banned: Mutex::default(),
         })
