@@ -14,6 +14,11 @@ use std::process::ExitCode;
 #[error("nothing was started")]
 pub struct BadFile;
 
+/// A component was checked, and cannot be used; why was printed.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} cannot be used")]
+pub struct Unusable(pub String);
+
 /// An argument is wrong in a way that only its reader can tell.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -23,6 +28,11 @@ impl WrongArgument {
     /// Takes the reader's words.
     pub fn new(error: impl std::error::Error) -> Self {
         Self(error.to_string())
+    }
+
+    /// Takes words.
+    pub fn saying(words: String) -> Self {
+        Self(words)
     }
 }
 
@@ -39,7 +49,7 @@ pub fn code(outcome: anyhow::Result<()>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     eprintln!("nephoscope: {error:#}");
-    if error.is::<BadFile>() || error.is::<WrongArgument>() {
+    if error.is::<BadFile>() || error.is::<WrongArgument>() || error.is::<Unusable>() {
         ExitCode::from(2)
     } else if error.is::<Incomplete>() {
         ExitCode::from(3)

@@ -51,4 +51,4 @@ pub use limits::Limits;
 pub use module::Module;
 pub use poll::thread_cpu;
 pub use samples::GuestSample;
-pub use session::{Outcome, Session};
+pub use session::{Outcome, Session, as_reported};

@@ -190,9 +190,14 @@ fn outcome_of(error: types::Error) -> Outcome {
         types::Error::ShutOff => Outcome::Skipped(Skip::ShutOff),
         types::Error::Unsupported => Outcome::Skipped(Skip::Unsupported),
         types::Error::NoData => Outcome::Skipped(Skip::NoData),
-        types::Error::Permanent(text) => Outcome::Permanent(host::log::printable(&excerpt(&text))),
-        types::Error::Failed(text) => Outcome::Failed(Failure::Failed(host::log::printable(&excerpt(&text)))),
+        types::Error::Permanent(text) => Outcome::Permanent(as_reported(&text)),
+        types::Error::Failed(text) => Outcome::Failed(Failure::Failed(as_reported(&text))),
     }
+}
+
+/// A guest's text as outcomes carry it: its head, on one line.
+pub fn as_reported(text: &str) -> String {
+    host::log::printable(&excerpt(text))
 }
 
 /// What wasmtime says where the bytes of one host call are used up; it has no type for it.
@@ -212,7 +217,7 @@ fn failure(error: &wasmtime::Error, store: &Store<Poll>) -> Failure {
     if text.contains(HOST_BYTES_USED_UP) {
         return Failure::HostBytes;
     }
-    Failure::Trap(host::log::printable(&excerpt(error.root_cause().to_string().trim())))
+    Failure::Trap(as_reported(error.root_cause().to_string().trim()))
 }
 
 /// Hands what a guest wrote on stdout and stderr to the log.

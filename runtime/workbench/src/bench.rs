@@ -16,8 +16,11 @@ use crate::play::{Player, Terms};
 /// Polls that are timed at most: what is more says no more.
 const MOST_POLLS: usize = 1_000_000;
 
-/// Polls before those that are timed.
-const WARM_UP: usize = 20;
+/// Polls of one session, as of a cycle on a large host: a component may leave memory behind at each poll until its cycle ends.
+const CYCLE: usize = 1_000;
+
+/// The first polls of a session, which are not timed: they start the component, and bring it into the processor's caches.
+const WARM_UP: usize = 10;
 
 /// What was measured.
 #[derive(Clone, Debug)]
@@ -144,14 +147,19 @@ struct Seen {
 }
 
 fn poll(guest: &Guest, instances: &[Arc<Instance>], time: Duration) -> Result<(Times, Seen), BenchError> {
-    let mut session = guest.session(&Arc::default());
+    let state = Arc::default();
+    let mut session = guest.session(&state);
     let mut times = Vec::new();
     let (mut samples, mut memory, mut polls) = (0, 0, 0);
     let started = Clock::now();
     for instance in instances.iter().cycle() {
+        if polls % CYCLE == 0 {
+            session = guest.session(&state);
+        }
         let before = Clock::now();
         let outcome = session.poll(instance);
         let took = before.elapsed();
+        let is_timed = polls % CYCLE >= WARM_UP;
         polls += 1;
         match &outcome {
             Outcome::Samples { samples: some, .. } => samples += some.len(),
@@ -162,7 +170,7 @@ fn poll(guest: &Guest, instances: &[Arc<Instance>], time: Duration) -> Result<(T
             _ => {}
         }
         memory = memory.max(session.memory());
-        if polls > WARM_UP {
+        if is_timed {
             times.push(took);
         }
         if times.len() >= MOST_POLLS || (!times.is_empty() && started.elapsed() >= time) {

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant as Clock};
 
-use inspector::{Group, Instance, Snapshot};
-use sample::Meter;
+use inspector::{Group, Instance, Missing, Snapshot};
+use sample::{Meter, Volume};
 use sandbox::state::State;
 use sandbox::{
-    Capability, Engine, Guest, Isolation, Limits, LoadError, LogLine, Module, Outcome, Session, Spec,
+    Capability, Engine, Failure, Guest, Isolation, Limits, LoadError, LogLine, Module, Outcome, Session,
+    Spec, as_reported,
 };
 
 /// On what terms a component plays; as a pipeline file has them.
@@ -119,6 +120,17 @@ impl Player {
         polls
     }
 
+    /// The group whose reading had failed, where the guest did no more than hand that failure on, and its text: nobody's fault but the
+    /// host's.
+    pub fn handed_on<'a>(&self, polled: &'a Polled) -> Option<(Group, &'a str)> {
+        let Outcome::Failed(Failure::Failed(text)) = &polled.outcome else { return None };
+        let groups = self.guest.groups();
+        let failed = |missing: &Missing| matches!(missing, Missing::Failed(why) if as_reported(why) == *text);
+        let mut missing = polled.instance.missing();
+        let (group, _) = missing.find(|(group, missing)| groups.contains(group) && failed(missing))?;
+        Some((group, text))
+    }
+
     /// The groups of readings that the guest imports and a recording lacks: it reads `no-data` there.
     pub fn not_recorded(&self, snapshot: &Snapshot) -> Vec<Group> {
         self.guest.groups().difference(&snapshot.groups).copied().collect()
@@ -135,6 +147,15 @@ fn poll(session: &mut Session<'_>, instance: &Arc<Instance>) -> Polled {
         took,
         memory: session.memory(),
         log: session.take_log(),
+    }
+}
+
+/// A volume to the last digit, and by its case: `512` is a count, `+512` and `-5` are signed, `512.0` is a real.
+pub fn exact(volume: Volume) -> String {
+    match volume {
+        Volume::Count(count) => count.to_string(),
+        Volume::Signed(number) => format!("{number:+}"),
+        Volume::Real(number) => format!("{number:?}"),
     }
 }
 
@@ -203,7 +224,11 @@ mod tests {
         let polls = player.play(&example::host().unwrap(), |_| true);
         let line = LogLine { level: LogLevel::Warn, text: "careful\\n".into() };
         for polled in polls {
-            assert_eq!(polled.log, [line.clone()], "as the guest gave it, however many there are");
+            assert_eq!(
+                polled.log,
+                std::slice::from_ref(&line),
+                "as the guest gave it, however many there are"
+            );
         }
     }
 
@@ -219,6 +244,40 @@ mod tests {
         let first = player.play(&host, |_| true);
         assert!(first.iter().all(|polled| polled.outcome == Outcome::Permanent(String::new())), "{first:?}");
         assert!(player.play(&host, |_| true).is_empty());
+    }
+
+    #[test]
+    fn a_failure_that_is_handed_on_is_told_from_the_guests_own() {
+        // The error of the reading's result stands 4 on from its discriminant, as that of poll's.
+        let handing_on = player(&Wat {
+            imports: r#"(import "nephoscope:meter/vnics@0.1.0" "inspect" (func $inspect (param i32)))"#,
+            poll: &format!(
+                "(call $inspect (i32.const 8192))
+                 (if (i32.eqz (i32.load8_u (i32.const 8192))) (then (return {GOOD})))
+                 (i32.store8 (i32.const 512) (i32.const 1))
+                 (memory.copy (i32.const 516) (i32.const 8196) (i32.const 12))
+                 (i32.const 512)"
+            ),
+            ..Wat::default()
+        });
+        let host = example::host().unwrap();
+        let handed_on: Vec<_> = handing_on
+            .play(&host, |_| true)
+            .iter()
+            .filter_map(|polled| Some((name(&polled.instance).to_owned(), handing_on.handed_on(polled)?.0)))
+            .collect();
+        assert_eq!(handed_on, [("stuck-1".to_owned(), Group::Vnics)]);
+        let trapping = player(&Wat { poll: "unreachable", ..Wat::default() });
+        assert!(trapping.play(&host, |_| true).iter().all(|polled| trapping.handed_on(polled).is_none()));
+    }
+
+    #[test]
+    fn volumes_are_shown_to_the_last_digit_and_by_their_case() {
+        assert_eq!(exact(Volume::Count(u64::MAX)), "18446744073709551615");
+        assert_eq!(exact(Volume::Signed(5)), "+5");
+        assert_eq!(exact(Volume::Signed(i64::MIN)), "-9223372036854775808");
+        assert_eq!(exact(Volume::Real(512.0)), "512.0");
+        assert_eq!(exact(Volume::Real(0.1 + 0.2)), "0.30000000000000004");
     }
 
     #[test]

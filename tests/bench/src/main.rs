@@ -2,6 +2,7 @@
 //!
 //! All figures come from one run on one machine; between machines, and between runs on a busy one, compare the ratios.
 
+mod authors;
 mod collect;
 mod cycle;
 mod guests;
@@ -15,9 +16,10 @@ use anyhow::{Result, bail};
 use table::Table;
 
 const HELP: &str = "\
-Usage: cargo xtask bench [poll] [publish] [collect] [cycle] [real]     all of them by default
+Usage: cargo xtask bench [poll] [guests] [publish] [collect] [cycle] [real]     all of them by default
 
   poll      a poll of mem.max, fresh and warm, and a host call
+  guests    every component in target/guests, of every language: size, compiling, loading, polls, memory
   publish   samples per second, signed, published and confirmed by a private RabbitMQ
   collect   samples per second from the queue to the store, signatures checked
   cycle     all of Ceilometer's meters at 10 to 5,000 instances of libvirt's test driver, in process and through
@@ -39,7 +41,7 @@ fn main() -> Result<()> {
         }
         _ => {}
     }
-    const PARTS: [&str; 5] = ["poll", "publish", "collect", "cycle", "real"];
+    const PARTS: [&str; 6] = ["poll", "guests", "publish", "collect", "cycle", "real"];
     if let Some(unknown) = arguments.iter().find(|word| !PARTS.contains(word)) {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
@@ -50,6 +52,9 @@ fn main() -> Result<()> {
     let mut table = Table::default();
     if wanted("poll") {
         poll::measure(&mut table)?;
+    }
+    if wanted("guests") {
+        authors::measure()?;
     }
     if wanted("publish") {
         publish::measure(&mut table)?;

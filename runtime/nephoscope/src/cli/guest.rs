@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use sandbox::Capability;
+
+use super::Report;
 
 #[derive(Debug, Subcommand)]
 pub enum GuestCommand {
@@ -20,6 +23,107 @@ Rust, Python, JavaScript and TypeScript have tools of their own for this.")]
 
 A module that was compiled for WASI preview 1 gets the adapter that it needs.")]
     Componentize(ComponentizeArguments),
+    /// Say what a component is, what it would read, which meters it has, and everything that is wrong with it.
+    #[command(after_help = "Examples:
+  nephoscope guest check build/my-meter.wasm
+  nephoscope guest check my-meter.wasm --grant instance,memory   would these grants do?
+  nephoscope guest check my-meter.wasm --output json
+
+Exit code 2 where an agent would refuse it; warnings alone are 0.")]
+    Check(GuestCheckArguments),
+    /// Poll instances with a component, and show its samples, its log, and what went wrong.
+    #[command(after_help = "Examples:
+  nephoscope guest run build/my-meter.wasm                        on the example host, twice: 5 minutes lie between
+  nephoscope guest run my-meter.wasm --instance web-1 --set direction=incoming
+  nephoscope guest run my-meter.wasm --snapshot a.json --snapshot b.json    recordings, one after the other
+  nephoscope guest run my-meter.wasm --connect qemu:///system --polls 3 --every 10s
+
+What the guest remembers in `state` lasts from one poll of an instance to the next. `snapshot record` makes recordings.
+
+Exit code 3 where a poll failed or a sample was refused. A reading that had failed in the recording, and that the guest
+handed on as it was, is neither.")]
+    Run(GuestRunArguments),
+    /// Measure what a component costs: size, compiling, loading, polls.
+    #[command(after_help = "Examples:
+  nephoscope guest bench build/my-meter.wasm
+  nephoscope guest bench my-meter.wasm --snapshot host.json --seconds 10 --output json
+
+It polls those instances in turn of which the guest gives samples. A debug build of nephoscope measures nothing meaningful.")]
+    Bench(GuestBenchArguments),
+}
+
+/// On what terms a component runs; as a pipeline file has them.
+#[derive(Debug, Args)]
+pub struct TermsArguments {
+    /// What it may read, by the interfaces' names, with commas between; whatever it imports, if left out.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub grant: Option<Vec<Capability>>,
+    /// One of the guest's own settings; may be given several times.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// What it may use, in place of the default, such as memory=32MiB or cpu=10ms; may be given several times.
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub limit: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct GuestCheckArguments {
+    /// The component.
+    pub module: PathBuf,
+    #[command(flatten)]
+    pub terms: TermsArguments,
+    #[arg(long, short, value_enum, default_value_t = Report::Text)]
+    pub output: Report,
+}
+
+#[derive(Debug, Args)]
+pub struct GuestRunArguments {
+    /// The component.
+    pub module: PathBuf,
+    /// A recording to poll; several are polled in turn. Without any, both moments of the example host.
+    #[arg(long, value_name = "FILE", conflicts_with = "connect")]
+    pub snapshot: Vec<PathBuf>,
+    /// A libvirt connection to poll instead, opened read-only.
+    #[arg(long, value_name = "URI")]
+    pub connect: Option<String>,
+    /// How often the connection is polled.
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "connect", value_parser = clap::value_parser!(u32).range(1..))]
+    pub polls: u32,
+    /// The time between two polls of the connection.
+    #[arg(long, value_name = "TIME", default_value = "10s", requires = "connect")]
+    pub every: String,
+    /// Poll this instance alone: UUID, libvirt's name or display name; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub instance: Vec<String>,
+    #[command(flatten)]
+    pub terms: TermsArguments,
+    #[arg(long, short, value_enum, default_value_t = Rows::Table)]
+    pub output: Rows,
+}
+
+/// The form of what a run shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Rows {
+    /// Tables that fit the terminal.
+    Table,
+    /// One JSON document.
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub struct GuestBenchArguments {
+    /// The component.
+    pub module: PathBuf,
+    /// A recording to poll; without it, the example host.
+    #[arg(long, value_name = "FILE")]
+    pub snapshot: Option<PathBuf>,
+    /// How long its polls are measured.
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub seconds: u64,
+    #[command(flatten)]
+    pub terms: TermsArguments,
+    #[arg(long, short, value_enum, default_value_t = Report::Text)]
+    pub output: Report,
 }
 
 #[derive(Debug, Args)]

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 
 use collector::{Output, SampleQuery, Store, render, samples};
 
+use super::table::terminal_width;
 use crate::cli::{List, SampleListArguments};
 use crate::exit::WrongArgument;
 
@@ -14,7 +15,7 @@ pub fn list(arguments: &SampleListArguments) -> anyhow::Result<()> {
     let store = Store::open(&arguments.store.store)?;
     let found = samples(&store, &query)?;
     let mut out = io::stdout().lock();
-    render(&mut out, &found, output(arguments.output), width())?;
+    render(&mut out, &found, output(arguments.output), terminal_width())?;
     out.flush()?;
     Ok(())
 }
@@ -25,9 +26,4 @@ const fn output(list: List) -> Output {
         List::Json => Output::Json,
         List::Csv => Output::Csv,
     }
-}
-
-/// The terminal's columns; none where the output is no terminal, and nothing has to fit.
-fn width() -> Option<usize> {
-    terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0))
 }

@@ -1,13 +1,31 @@
 //! `nephoscope guest`: an author's commands. They need no libvirt, no broker and no root.
 
+mod bench;
 mod bindings;
+mod check;
 mod componentize;
+mod moments;
+mod run;
+mod run_json;
+mod terms;
+
+use sample::Meter;
+use serde_json::{Value, json};
 
 use crate::cli::GuestCommand;
+
+/// Declared meters for programs.
+fn described(meters: &[Meter]) -> Value {
+    let meter = |meter: &Meter| json!({ "name": meter.name, "kind": meter.kind.as_str(), "unit": meter.unit, "description": meter.description });
+    meters.iter().map(meter).collect()
+}
 
 pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
     match command {
         GuestCommand::Bindings(arguments) => bindings::bindings(arguments),
         GuestCommand::Componentize(arguments) => componentize::componentize(arguments),
+        GuestCommand::Check(arguments) => check::check(arguments),
+        GuestCommand::Run(arguments) => run::run(arguments),
+        GuestCommand::Bench(arguments) => bench::bench(arguments),
     }
 }
