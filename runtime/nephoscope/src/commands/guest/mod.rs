@@ -1,0 +1,13 @@
+//! `nephoscope guest`: an author's commands. They need no libvirt, no broker and no root.
+
+mod bindings;
+mod componentize;
+
+use crate::cli::GuestCommand;
+
+pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
+    match command {
+        GuestCommand::Bindings(arguments) => bindings::bindings(arguments),
+        GuestCommand::Componentize(arguments) => componentize::componentize(arguments),
+    }
+}
