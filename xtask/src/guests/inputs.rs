@@ -14,6 +14,9 @@ const FILES: usize = 10_000;
 /// A symbolic link may lead to a folder above.
 const DEPTH: usize = 16;
 
+/// What makes bindings and components in nephoscope; the libraries beneath are in Cargo.lock.
+const MAKERS: [&str; 2] = ["runtime/workbench/src/bindings.rs", "runtime/workbench/src/componentize.rs"];
+
 /// What all builds depend on beside their own files: the toolchains, and what makes bindings and components in nephoscope.
 #[derive(Clone, Copy, Debug)]
 pub struct Common(u64);
@@ -23,6 +26,9 @@ pub fn common(root: &Path) -> Result<Common> {
     let mut hasher = DefaultHasher::new();
     toolchains::PINS.hash(&mut hasher);
     read(&root.join("Cargo.lock"))?.hash(&mut hasher);
+    for source in MAKERS {
+        read(&root.join(source))?.hash(&mut hasher);
+    }
     Ok(Common(hasher.finish()))
 }
 

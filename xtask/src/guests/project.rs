@@ -85,13 +85,14 @@ impl Project {
         nephoscope: &Path,
     ) -> Result<usize> {
         fs::create_dir_all(target.join(&self.language))?;
-        let built = self.folder.join("build").join(&self.guest).with_extension("wasm");
-        // So that what is copied has been built by these commands.
-        if let Err(error) = fs::remove_file(&built)
+        // What an earlier toolchain or nephoscope has generated is not seen by make, and what is copied is to come from this build.
+        let build = self.folder.join("build");
+        if let Err(error) = fs::remove_dir_all(&build)
             && error.kind() != std::io::ErrorKind::NotFound
         {
-            return Err(error).with_context(|| format!("failed to remove {}", built.display()));
+            return Err(error).with_context(|| format!("failed to remove {}", build.display()));
         }
+        let built = build.join(format!("{}.wasm", self.guest));
         let log = self.file(target, "log");
         let output = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
         for words in self.commands {
