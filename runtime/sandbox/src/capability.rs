@@ -123,8 +123,8 @@ pub(crate) fn join(capabilities: impl IntoIterator<Item = Capability>) -> String
 pub(crate) struct Demand {
     /// Interfaces of the contract of which it imports at least one function.
     pub(crate) capabilities: BTreeSet<Capability>,
-    /// Whether it imports anything of WASI.
-    pub(crate) wasi: bool,
+    /// The interfaces of WASI that it imports.
+    pub(crate) wasi: Vec<String>,
     /// Imports that no Nephoscope has, or not in this version.
     pub(crate) unknown: Vec<String>,
 }
@@ -141,7 +141,7 @@ pub(crate) fn demanded(component: &Component) -> Demand {
         let functions =
             interface.exports(engine).any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)));
         if name.starts_with("wasi:") {
-            demand.wasi = true;
+            demand.wasi.push(name.to_owned());
             continue;
         }
         match of_contract(name) {

@@ -1,7 +1,8 @@
 //! An author's workbench: a guest is made, checked and tried here, without libvirt, a broker or root.
 //!
 //! ```text
-//!  wit/ ──▶ bindings ──▶ (the author's compiler) ──▶ componentize ──▶ component
+//!  wit/ ──▶ bindings ──▶ (the author's compiler) ──▶ componentize ──▶ component ──▶ check, play, bench
+//!                                                                      example host ──┘
 //! ```
 //!
 //! | module | what it holds |
@@ -9,8 +10,12 @@
 //! | [`world`] | an author's WIT folder, and the world that is built in it |
 //! | [`bindings`] | generated sources for languages whose own tools cannot read WIT: C (and C++, Zig), Go |
 //! | [`componentize`] | a component of a core module, or of WebAssembly text |
+//! | [`example`] | two moments of a made-up host, to try guests on |
+//! | [`play`] | polls of one component over snapshots, outside a pipeline |
 #![forbid(unsafe_code)]
 
 pub mod bindings;
 pub mod componentize;
+pub mod example;
+pub mod play;
 pub mod world;
