@@ -155,6 +155,8 @@ fn a_filterref_that_is_given_is_a_resource_of_the_instance() {
     assert_eq!(changed.identity.vnics[0].filterref.as_deref(), Some("port-1"));
     assert_eq!(changed.identity.vnics[0].parameters, [("bridge".to_owned(), "br0".to_owned())]);
     assert_eq!(changed.vnics.unwrap()[0].rx_drop, Some(7));
+    let changed = good("{vnics: [{name: tap1, mac: m, parameters: [[vlan, '7']]}]}");
+    assert_eq!(changed.vnics.unwrap()[0].parameters, [("vlan".to_owned(), "7".to_owned())]);
 }
 
 #[test]

@@ -12,9 +12,11 @@
 //! | [`componentize`] | a component of a core module, or of WebAssembly text |
 //! | [`example`] | two moments of a made-up host, to try guests on |
 //! | [`play`] | polls of one component over snapshots, outside a pipeline |
+//! | [`cases`] | tests in data: what must come of polls, compared to the bit |
 #![forbid(unsafe_code)]
 
 pub mod bindings;
+pub mod cases;
 pub mod componentize;
 pub mod example;
 pub mod play;

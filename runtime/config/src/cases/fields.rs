@@ -25,7 +25,7 @@ pub(super) enum Slot<T> {
     Small(fn(&mut T) -> &mut u32),
     /// A text that is always there.
     Name(fn(&mut T) -> &mut String),
-    /// Names and texts.
+    /// Names and texts: a mapping changes some of them, a list of pairs, as recordings have it, replaces all.
     Pairs(fn(&mut T) -> &mut Vec<(String, String)>),
 }
 
@@ -44,6 +44,7 @@ pub(super) enum Set<T: 'static> {
     Small(fn(&mut T) -> &mut u32, u32),
     Name(fn(&mut T) -> &mut String, String),
     Pairs(fn(&mut T) -> &mut Vec<(String, String)>, Vec<(String, Option<String>)>),
+    AllPairs(fn(&mut T) -> &mut Vec<(String, String)>, Vec<(String, String)>),
 }
 
 impl<T> Set<T> {
@@ -55,6 +56,7 @@ impl<T> Set<T> {
             Self::Small(field, value) => *field(record) = *value,
             Self::Name(field, value) => field(record).clone_from(value),
             Self::Pairs(field, changes) => merge(field(record), changes),
+            Self::AllPairs(field, pairs) => field(record).clone_from(pairs),
         }
     }
 }
@@ -116,8 +118,22 @@ fn read<T>(d: &mut Decoder<'_>, node: &Node, field: &Field<T>) -> Option<Set<T>>
         Slot::Number(slot) => Set::Number(slot, value::number(0, u64::MAX)(d, node)?),
         Slot::Small(slot) => Set::Small(slot, value::number(0, u64::from(u32::MAX))(d, node)?),
         Slot::Name(slot) => Set::Name(slot, value::text(d, node)?),
+        Slot::Pairs(slot) if matches!(node.value, Value::Sequence(_)) => Set::AllPairs(slot, all_pairs(d, node)?),
         Slot::Pairs(slot) => Set::Pairs(slot, pairs(d, node, value::text_or_empty)?),
     })
+}
+
+/// A list of names with their texts.
+fn all_pairs(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<(String, String)>> {
+    let Value::Sequence(items) = &node.value else { return None };
+    let pair = |d: &mut Decoder<'_>, item: &Node| match &item.value {
+        Value::Sequence(pair) => match &pair[..] {
+            [name, text] => Some((value::text(d, name)?, value::text_or_empty(d, text)?)),
+            _ => d.expected("a name and a text: [bridge, br-int]", item),
+        },
+        _ => d.expected("a name and a text: [bridge, br-int]", item),
+    };
+    Some(items.iter().filter_map(|item| pair(d, item)).collect())
 }
 
 /// A mapping of names to values, or to null.

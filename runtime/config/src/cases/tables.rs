@@ -181,7 +181,12 @@ pub(crate) static VNIC: Section = Section {
         key("bridge", "text", "", "`null`: none."),
         key("filterref", "text", "", "`null`: none."),
         key("interface_id", "text", "", "`null`: none."),
-        key("parameters", "mapping of texts", "", "The network filter's; `null` removes one."),
+        key(
+            "parameters",
+            "mapping, or list of pairs",
+            "",
+            "The network filter's: `{bridge: br-int}`; `null` removes one. `[[bridge, br-int]]` replaces all.",
+        ),
         counter("rx_bytes"),
         counter("rx_packets"),
         counter("rx_errors"),
