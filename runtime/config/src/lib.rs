@@ -18,11 +18,13 @@
 //! | [`pipeline`] | the agent's file: guests, sources, sinks |
 //! | [`collector_file`] | the collector's file |
 //! | [`cases`] | an author's tests of a guest |
+//! | [`arguments`] | values of the command line that are written as in the files |
 //! | [`filter`] | Ceilometer's rules for meters and resources |
 //! | [`fault`] | faults, for people and as JSON |
 //! | [`reference`](mod@reference) | the tables of all keys, from which `docs/configuration.md` is made |
 #![forbid(unsafe_code)]
 
+pub mod arguments;
 mod broker;
 pub mod cases;
 pub mod collector_file;

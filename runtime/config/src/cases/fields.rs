@@ -118,7 +118,9 @@ fn read<T>(d: &mut Decoder<'_>, node: &Node, field: &Field<T>) -> Option<Set<T>>
         Slot::Number(slot) => Set::Number(slot, value::number(0, u64::MAX)(d, node)?),
         Slot::Small(slot) => Set::Small(slot, value::number(0, u64::from(u32::MAX))(d, node)?),
         Slot::Name(slot) => Set::Name(slot, value::text(d, node)?),
-        Slot::Pairs(slot) if matches!(node.value, Value::Sequence(_)) => Set::AllPairs(slot, all_pairs(d, node)?),
+        Slot::Pairs(slot) if matches!(node.value, Value::Sequence(_)) => {
+            Set::AllPairs(slot, all_pairs(d, node)?)
+        }
         Slot::Pairs(slot) => Set::Pairs(slot, pairs(d, node, value::text_or_empty)?),
     })
 }

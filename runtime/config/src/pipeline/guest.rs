@@ -222,6 +222,12 @@ fn grants(d: &mut Decoder<'_>, node: &Node) -> Option<Located<Vec<Grant>>> {
     Some(Located { value, place: node.place.clone() })
 }
 
+/// The limits of a guest of which nothing else is known.
+pub(crate) fn limits_of(d: &mut Decoder<'_>, node: &Node) -> Option<LimitOverrides> {
+    let map = Map::open(d, node, &GUEST, Unknown::Refuse)?;
+    Some(limits(d, &map))
+}
+
 pub(crate) fn limits(d: &mut Decoder<'_>, guest: &Map<'_>) -> LimitOverrides {
     let Some(map) = guest.section(d, "limits", &LIMITS) else { return LimitOverrides::default() };
     LimitOverrides {

@@ -16,7 +16,7 @@ use std::time::Duration;
 use publisher::{Profile, Target};
 use sample::signature::Secret;
 
-pub(crate) use guest::{GUEST, LIMITS, limits, settings};
+pub(crate) use guest::{GUEST, LIMITS, limits, limits_of, settings};
 pub use guest::{Grant, Guest, Isolation, LimitOverrides};
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use host::{Hypervisor, Inspector};

@@ -78,7 +78,9 @@ fn find(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
             }
         }
         if found.is_empty() {
-            return Err(WrongArgument::of(format!("there is no case file (*.yaml) in {}", path.display())).into());
+            return Err(
+                WrongArgument::of(format!("there is no case file (*.yaml) in {}", path.display())).into()
+            );
         }
         found.sort();
         files.extend(found);
@@ -100,7 +102,7 @@ fn ready(engine: &Engine, files: &[PathBuf], guest: Option<&Path>, faults: &mut 
             }
         };
         let module = modules.of(&file, guest, faults);
-        let limits = agent::limits(&file.limits);
+        let limits = agent::plan::limits(&file.limits);
         let Some(prepared) = prepare(file, &mut recordings, faults) else { continue };
         let Some((module, path, place)) = module else { continue };
         let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();

@@ -20,7 +20,10 @@ pub fn text(file: &Path, cases: &[Ran<'_>]) -> String {
         let _ = writeln!(text, "  {verdict:<6}  {}", ran.case.name.value);
         match &ran.polls {
             Ok(polls) => {
-                polls.iter().filter(|poll| !poll.differences.is_empty()).for_each(|poll| describe(poll, &mut text));
+                polls
+                    .iter()
+                    .filter(|poll| !poll.differences.is_empty())
+                    .for_each(|poll| describe(poll, &mut text));
             }
             Err(error) => {
                 let _ = writeln!(text, "    the guest does not load with these settings: {error}");
@@ -70,9 +73,9 @@ fn describe(ran: &RanPoll<'_>, text: &mut String) {
 fn expectation(came: &Expect) -> Vec<String> {
     let yaml = to_yaml(came);
     match came {
-        Expect::Samples(samples) if !samples.is_empty() => {
-            std::iter::once("expect:".to_owned()).chain(yaml.lines().map(|line| format!("  {line}"))).collect()
-        }
+        Expect::Samples(samples) if !samples.is_empty() => std::iter::once("expect:".to_owned())
+            .chain(yaml.lines().map(|line| format!("  {line}")))
+            .collect(),
         _ => vec![format!("expect: {}", yaml.trim_end())],
     }
 }
@@ -107,12 +110,8 @@ pub fn json(file: &Path, guest: &str, cases: &[Ran<'_>]) -> Value {
 
 fn poll_json(ran: &RanPoll<'_>) -> Value {
     let differences: Vec<&str> = ran.differences.iter().map(label).collect();
-    let log: Vec<Value> = ran
-        .came
-        .log
-        .iter()
-        .map(|line| json!({"level": line.level.as_str(), "text": line.text}))
-        .collect();
+    let log: Vec<Value> =
+        ran.came.log.iter().map(|line| json!({"level": line.level.as_str(), "text": line.text})).collect();
     json!({
         "line": ran.poll.place.line,
         "snapshot": recorded(&ran.poll.snapshot),
