@@ -9,6 +9,9 @@ use anyhow::{Context, Result, bail};
 
 use crate::setup::toolchains;
 
+/// What people and `guest test` read, and no build.
+const BESIDE: [&str; 2] = ["README.md", "cases"];
+
 /// Far more than a project has: who gets here has built into a folder that is not ignored.
 const FILES: usize = 10_000;
 /// A symbolic link may lead to a folder above.
@@ -32,8 +35,8 @@ pub fn common(root: &Path) -> Result<Common> {
     Ok(Common(hasher.finish()))
 }
 
-/// The stamp of a project: changes with each of its files, those behind symbolic links included, but for what its `.gitignore`
-/// names.
+/// The stamp of a project: changes with each of its files, those behind symbolic links included, but for its cases, its README and what its
+/// `.gitignore` names.
 pub fn stamp(project: &Path, common: Common) -> Result<String> {
     // Another Rust may hash otherwise: then everything is built once more.
     let mut hasher = DefaultHasher::new();
@@ -47,10 +50,11 @@ pub fn stamp(project: &Path, common: Common) -> Result<String> {
     Ok(format!("{:016x}", hasher.finish()))
 }
 
-/// The names of what is generated. Of git's patterns those are understood that are a name: `/build/`, `__pycache__/`.
+/// The names of what does not count. Of git's patterns those are understood that are a name: `/build/`, `__pycache__/`.
 fn ignored(project: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(project.join(".gitignore")).unwrap_or_default();
-    text.lines().map(|line| line.trim().trim_matches('/').to_owned()).collect()
+    let names = text.lines().map(|line| line.trim().trim_matches('/'));
+    names.chain(BESIDE).map(str::to_owned).collect()
 }
 
 fn collect(
@@ -123,11 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_build_makes_does_not_count() {
+    fn what_a_build_makes_or_does_not_read_does_not_count() {
         let (folder, project) = project("ignored");
         let before = stamp(&project, COMMON).unwrap();
         folder.write("go/mem-max/build/mem-max.wasm", "");
         folder.write("go/sdk/__pycache__/sdk.pyc", "");
+        folder.write("go/mem-max/cases/more.yaml", "");
+        folder.write("go/mem-max/README.md", "");
         assert_eq!(stamp(&project, COMMON).unwrap(), before);
     }
 
