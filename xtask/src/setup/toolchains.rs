@@ -7,7 +7,8 @@
 //!  target/toolchains/cache    what pip, Zig, Go and npm keep between builds
 //! ```
 //!
-//! Nothing of it is in anybody's PATH but that of the builds, and no build touches a cache outside.
+//! Nothing of it is in anybody's PATH but that of the builds, and the builds keep nothing elsewhere. (But for componentize-js: what it runs sees
+//! no environment, and keeps compiled code in `~/.cache/wasmtime`.)
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
