@@ -1,10 +1,14 @@
 //! Arguments and help.
 
+mod guest;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::Format;
+
+pub use guest::{BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestCommand, TestArguments};
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]
@@ -45,6 +49,11 @@ pub enum Command {
     Sample {
         #[command(subcommand)]
         command: SampleCommand,
+    },
+    /// Write meters of your own: an author's commands, which need no libvirt, no broker and no root.
+    Guest {
+        #[command(subcommand)]
+        command: GuestCommand,
     },
     /// A host's readings, for replay and for tests of guests.
     Snapshot {

@@ -1,4 +1,5 @@
-//! The command line: `nephoscope run`, `check`, `collect`, `sample list`, `snapshot record | show`.
+//! The command line: `nephoscope run`, `check`, `collect`, `sample list`, `guest …`,
+//! `snapshot record | show`.
 #![forbid(unsafe_code)]
 
 mod cli;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Collect(arguments) => commands::collect::collect(&arguments),
         Command::Sample { command: SampleCommand::List(arguments) } => commands::sample::list(&arguments),
+        Command::Guest { command } => commands::guest::run(&command),
         Command::Snapshot { command: SnapshotCommand::Record(arguments) } => {
             commands::snapshot::record(&arguments)
         }

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod collect;
+pub mod guest;
 mod probe;
 pub mod run;
 pub mod sample;
