@@ -219,7 +219,7 @@ const fn capability(grant: Grant) -> Capability {
 }
 
 /// The sandbox's limits with what the file sets in their place.
-fn limits(set: &config::LimitOverrides) -> Limits {
+pub fn limits(set: &config::LimitOverrides) -> Limits {
     let default = Limits::default();
     Limits {
         memory: set.memory.unwrap_or(default.memory),

@@ -120,7 +120,12 @@ pub fn load(path: &Path) -> Result<Snapshot, RecordingError> {
     if u64::try_from(content.len()).is_ok_and(|size| size > MOST_BYTES) {
         return Err(large());
     }
-    let snapshot: Snapshot = serde_json::from_slice(&content).map_err(|source| RecordingError::Parse {
+    parse(&content, path)
+}
+
+/// Reads a snapshot from what a file holds; errors name the path.
+pub fn parse(content: &[u8], path: &Path) -> Result<Snapshot, RecordingError> {
+    let snapshot: Snapshot = serde_json::from_slice(content).map_err(|source| RecordingError::Parse {
         path: path.to_owned(),
         line: source.line(),
         column: source.column(),

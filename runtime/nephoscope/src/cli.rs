@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::Format;
 
-pub use guest::{BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestCommand};
+pub use guest::{BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestCommand, TestArguments};
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]

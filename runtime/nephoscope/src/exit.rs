@@ -24,6 +24,11 @@ impl WrongArgument {
     pub fn new(error: impl std::error::Error) -> Self {
         Self(error.to_string())
     }
+
+    /// What is wrong, in words.
+    pub fn of(words: impl Into<String>) -> Self {
+        Self(words.into())
+    }
 }
 
 /// The work is done, but not whole.

@@ -73,6 +73,25 @@ impl Capability {
         }
     }
 
+    /// What it lets a guest read, in one sentence for who grants it.
+    pub const fn about(self) -> &'static str {
+        match self {
+            Self::Instance => "Who the instance is: UUID, names, project, user, flavor, power state.",
+            Self::Memory => "Its memory: the maximum, what the balloon leaves it, and what its OS reports.",
+            Self::Cpu => "Its processors: how many, and the time that each has run, waited and been delayed.",
+            Self::Disks => "Its disks: requests, bytes and times, sizes, and the path or volume behind each.",
+            Self::Vnics => "Its network interfaces: counters, MAC addresses, ports and network filters.",
+            Self::Perf => "Its hardware performance events, where they are enabled.",
+            Self::RawStats => "Every field that libvirt's bulk statistics report of it, whichever they are.",
+            Self::DomainXml => {
+                "Its whole XML, without passwords; that has a tenant's texts and the host's paths."
+            }
+            Self::State => "What the guest itself remembered at its last poll of the instance.",
+            Self::Settings => "The guest's own settings in the pipeline file.",
+            Self::Log => "Nothing: it may write lines to the agent's log.",
+        }
+    }
+
     /// The group of readings that a snapshot must hold for it.
     pub const fn group(self) -> Option<Group> {
         match self {
@@ -95,7 +114,7 @@ impl fmt::Display for Capability {
 
 /// No interface of the contract has this name.
 #[derive(Debug, thiserror::Error)]
-#[error("{name:?} is no grant; there are {}", join(Capability::ALL))]
+#[error("{name:?} is no grant; there are {}", names())]
 pub struct UnknownCapability {
     /// The name as it was given.
     pub name: String,
@@ -112,8 +131,16 @@ impl FromStr for Capability {
     }
 }
 
+/// The package of the contract, and the version that this runtime has.
+pub const CONTRACT: (&str, &str) = (PACKAGE, VERSION);
+
+/// All names, with commas between them.
+pub fn names() -> String {
+    join(Capability::ALL)
+}
+
 /// Names, with commas between them.
-pub(crate) fn join(capabilities: impl IntoIterator<Item = Capability>) -> String {
+pub fn join(capabilities: impl IntoIterator<Item = Capability>) -> String {
     let names: Vec<_> = capabilities.into_iter().map(Capability::as_str).collect();
     names.join(", ")
 }
@@ -123,8 +150,8 @@ pub(crate) fn join(capabilities: impl IntoIterator<Item = Capability>) -> String
 pub(crate) struct Demand {
     /// Interfaces of the contract of which it imports at least one function.
     pub(crate) capabilities: BTreeSet<Capability>,
-    /// Whether it imports anything of WASI.
-    pub(crate) wasi: bool,
+    /// The interfaces of WASI that it imports.
+    pub(crate) wasi: Vec<String>,
     /// Imports that no Nephoscope has, or not in this version.
     pub(crate) unknown: Vec<String>,
 }
@@ -140,8 +167,8 @@ pub(crate) fn demanded(component: &Component) -> Demand {
         };
         let functions =
             interface.exports(engine).any(|(_, export)| matches!(export.ty, ComponentItem::ComponentFunc(_)));
-        if name.starts_with("wasi:") {
-            demand.wasi = true;
+        if is_of_wasi(name) {
+            demand.wasi.push(name.to_owned());
             continue;
         }
         match of_contract(name) {
@@ -154,10 +181,34 @@ pub(crate) fn demanded(component: &Component) -> Demand {
     demand
 }
 
+/// The packages of WASI 0.2 that are linked.
+const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+
+fn is_of_wasi(import: &str) -> bool {
+    let parts = || {
+        let (package, interface) = import.strip_prefix("wasi:")?.split_once('/')?;
+        Some((package, interface.split_once('@')?.1))
+    };
+    parts().is_some_and(|(package, version)| WASI.contains(&package) && version.starts_with("0.2."))
+}
+
 fn of_contract(import: &str) -> Option<Capability> {
     let (interface, version) = import.strip_prefix(PACKAGE)?.strip_prefix('/')?.split_once('@')?;
     if version != VERSION {
         return None;
     }
     interface.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_wasi;
+
+    #[test]
+    fn wasi_is_what_is_linked_of_it() {
+        assert!(is_of_wasi("wasi:cli/stdout@0.2.0") && is_of_wasi("wasi:io/streams@0.2.12"));
+        for other in ["wasi:http/types@0.2.0", "wasi:cli/stdout@0.3.0", "wasi:cli/stdout", "wasi:nn", "env"] {
+            assert!(!is_of_wasi(other), "{other}");
+        }
+    }
 }

@@ -2,27 +2,25 @@
 //!
 //! Each step refuses by name. Nothing of a refused module runs, but for `meters()`, which runs under the limits as the last step.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use inspector::Groups;
-use sample::{Kind, Meter};
-use wasmtime::component::{Component, HasSelf, Linker};
+use sample::Meter;
+use wasmtime::component::{HasSelf, Linker};
 
 use crate::capability::{self, Capability};
 use crate::contract::nephoscope::meter as interfaces;
 use crate::contract::{FullPre, PACKAGE, VERSION};
+use crate::declaration::{self, Declared};
 use crate::engine::Engine;
 use crate::failure::Failure;
 use crate::limits::{self, Limits};
+use crate::module::Module;
 use crate::poll::Poll;
-use crate::samples::excerpt;
 use crate::session::{self, Session};
 use crate::state::State;
 use crate::wasi;
@@ -60,6 +58,7 @@ pub struct Guest {
     pub(crate) profile: Arc<Profile>,
     pub(crate) component: FullPre<Poll>,
     capabilities: BTreeSet<Capability>,
+    start_memory: usize,
 }
 
 /// What a guest's stores share.
@@ -146,12 +145,14 @@ pub enum LoadError {
         failure: Failure,
     },
     /// A declared meter cannot be used.
-    #[error("guest {guest} declares {fault}")]
+    #[error("guest {guest} declares {}", faults.join("; and "))]
     Declaration {
         /// The guest.
         guest: String,
-        /// Which, and what is wrong with it.
-        fault: String,
+        /// Each: which meter, and what is wrong with it.
+        faults: Vec<String>,
+        /// Those that could be used.
+        sound: Vec<Meter>,
     },
 }
 
@@ -161,20 +162,27 @@ impl Guest {
     /// # Errors
     /// [`LoadError`] names the guest or the file and what would be right.
     pub fn load(engine: &Engine, spec: Spec) -> Result<Self, LoadError> {
-        let component = compile(engine, &spec.module)?;
-        let demand = capability::demanded(&component);
+        Self::of(engine, &Module::read(engine, &spec.module)?, spec)
+    }
+
+    /// Checks and links a module that is compiled already, and asks it for its meters. One module can serve several guests.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn of(engine: &Engine, module: &Module, spec: Spec) -> Result<Self, LoadError> {
+        let demand = &module.demand;
         let guest = || spec.name.clone();
         if !demand.unknown.is_empty() {
-            return Err(LoadError::UnknownImports { guest: guest(), imports: demand.unknown });
+            return Err(LoadError::UnknownImports { guest: guest(), imports: demand.unknown.clone() });
         }
         let missing: BTreeSet<_> = demand.capabilities.difference(&spec.grants).copied().collect();
         if !missing.is_empty() {
             return Err(LoadError::NotGranted { guest: guest(), missing, granted: spec.grants });
         }
-        let linker = link(engine, &spec.grants, demand.wasi)
+        let linker = link(engine, &spec.grants, !demand.wasi.is_empty())
             .map_err(|source| LoadError::Contract { guest: guest(), source })?;
         let component = linker
-            .instantiate_pre(&component)
+            .instantiate_pre(&module.component)
             .and_then(FullPre::new)
             .map_err(|source| LoadError::Contract { guest: guest(), source })?;
 
@@ -184,19 +192,24 @@ impl Guest {
             isolation: spec.isolation,
             settings: spec.settings,
             meters: Vec::new(),
-            wasi: demand.wasi,
+            wasi: !demand.wasi.is_empty(),
             log_cut: AtomicU64::new(0),
         };
         // The asking store has a profile of its own, without meters.
         let asking = Arc::new(profile.asking());
-        profile.meters = session::ask_meters(engine, &component, &asking)
-            .map_err(|failure| LoadError::Meters { guest: profile.name.clone(), failure })
-            .and_then(|meters| declared(meters, &profile.name))?;
+        let (meters, start_memory) = session::ask_meters(engine, &component, &asking)
+            .map_err(|failure| LoadError::Meters { guest: profile.name.clone(), failure })?;
+        let Declared { sound, faults } = declaration::check(meters);
+        if !faults.is_empty() {
+            return Err(LoadError::Declaration { guest: profile.name, faults, sound });
+        }
+        profile.meters = sound;
         Ok(Self {
             engine: engine.clone(),
             profile: Arc::new(profile),
             component,
-            capabilities: demand.capabilities,
+            capabilities: demand.capabilities.clone(),
+            start_memory,
         })
     }
 
@@ -223,6 +236,11 @@ impl Guest {
     /// Its limits.
     pub fn limits(&self) -> &Limits {
         &self.profile.limits
+    }
+
+    /// The linear memory that it had in use when it had started and declared its meters, in bytes.
+    pub fn start_memory(&self) -> usize {
+        self.start_memory
     }
 
     /// Log lines that were cut off since it was loaded.
@@ -255,35 +273,6 @@ impl Profile {
     }
 }
 
-fn compile(engine: &Engine, path: &Path) -> Result<Component, LoadError> {
-    let read = |source| LoadError::Read { path: path.to_owned(), source };
-    let mut bytes = Vec::new();
-    // One byte more than allowed tells a file that is too large, however it grows while it is read.
-    File::open(path)
-        .and_then(|file| file.take(limits::MODULE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(read)?;
-    if bytes.len() as u64 > limits::MODULE_BYTES {
-        return Err(LoadError::TooLarge { path: path.to_owned() });
-    }
-    Component::from_binary(engine.wasmtime(), &bytes).map_err(|source| LoadError::NotAComponent {
-        path: path.to_owned(),
-        hint: hint(&bytes),
-        source,
-    })
-}
-
-/// What a file that does not load looks like.
-fn hint(bytes: &[u8]) -> &'static str {
-    match bytes {
-        [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
-            ": it is a core module; make a component of it (`wasm-tools component new`)"
-        }
-        [b'\0', b'a', b's', b'm', ..] => ": it is damaged, or of a WebAssembly newer than this runtime",
-        [] => ": it is empty",
-        _ => ": it does not begin as WebAssembly does",
-    }
-}
-
 /// Links what was granted, and WASI where it is wanted; nothing else is there to call.
 fn link(engine: &Engine, grants: &BTreeSet<Capability>, wants_wasi: bool) -> wasmtime::Result<Linker<Poll>> {
     let mut linker = Linker::<Poll>::new(engine.wasmtime());
@@ -312,51 +301,4 @@ fn link(engine: &Engine, grants: &BTreeSet<Capability>, wants_wasi: bool) -> was
         wasi::link(&mut linker)?;
     }
     Ok(linker)
-}
-
-/// Checks the declared meters.
-fn declared(meters: Vec<interfaces::types::Meter>, guest: &str) -> Result<Vec<Meter>, LoadError> {
-    let fault = |fault: String| LoadError::Declaration { guest: guest.to_owned(), fault };
-    if meters.is_empty() {
-        return Err(fault("no meter".into()));
-    }
-    if meters.len() > limits::METERS {
-        return Err(fault(format!("{} meters, more than {}", meters.len(), limits::METERS)));
-    }
-    let mut names = BTreeSet::new();
-    let mut checked = Vec::with_capacity(meters.len());
-    for meter in meters {
-        let name = excerpt(&meter.name);
-        let odd = |char: char| char.is_control() || char.is_whitespace();
-        if meter.name.is_empty() || meter.name.len() > limits::NAME_BYTES || meter.name.contains(odd) {
-            return Err(fault(format!(
-                "a meter named {name:?}: a name is 1 to {} bytes without white space and control characters",
-                limits::NAME_BYTES
-            )));
-        }
-        if meter.unit.len() > limits::NAME_BYTES
-            || meter.description.len() > limits::TEXT_BYTES
-            || meter.unit.contains(char::is_control)
-        {
-            return Err(fault(format!(
-                "{name:?} with a unit of more than {} bytes or with control characters, or a description of more than {}",
-                limits::NAME_BYTES,
-                limits::TEXT_BYTES
-            )));
-        }
-        if !names.insert(meter.name.clone()) {
-            return Err(fault(format!("the meter {name:?} twice")));
-        }
-        checked.push(Meter {
-            name: meter.name,
-            kind: match meter.kind {
-                interfaces::types::Kind::Gauge => Kind::Gauge,
-                interfaces::types::Kind::Delta => Kind::Delta,
-                interfaces::types::Kind::Cumulative => Kind::Cumulative,
-            },
-            unit: meter.unit,
-            description: meter.description,
-        });
-    }
-    Ok(checked)
 }

@@ -15,20 +15,27 @@
 //! | [`capability`] | what a guest may be granted, and the comparison of imports with grants |
 //! | [`limits`] | every bound, with its default and its reason |
 //! | [`engine`] | wasmtime's settings and the thread that ticks epochs |
+//! | [`module`] | the first half of loading: from a file to a compiled component, whose imports and exports are known |
 //! | [`guest`] | loading: from a file to a checked, linked, asked guest |
+//! | [`cached`] | what loading a compiled component from a cache takes |
 //! | [`session`] | polling: one guest over the instances of a cycle |
 //! | [`samples`] | what a guest returned, checked |
 //! | [`failure`] | the fixed labels of everything that can go wrong |
 //! | [`state`] | what a guest remembers between polls |
-#![forbid(unsafe_code)]
+//!
+//! `unsafe` is allowed in the module `cached` alone.
+#![deny(unsafe_code)]
 
+pub mod cached;
 pub mod capability;
 mod contract;
+mod declaration;
 pub mod engine;
 pub mod failure;
 pub mod guest;
 mod host;
 pub mod limits;
+pub mod module;
 mod poll;
 pub mod samples;
 pub mod session;
@@ -39,8 +46,9 @@ pub use capability::Capability;
 pub use engine::Engine;
 pub use failure::{Failure, Refusal, Skip};
 pub use guest::{Guest, Isolation, LoadError, Spec};
-pub use host::log::LoudLines;
+pub use host::log::{LogLevel, LogLine, LoudLines};
 pub use limits::Limits;
+pub use module::Module;
 pub use poll::thread_cpu;
 pub use samples::GuestSample;
 pub use session::{Outcome, Session};

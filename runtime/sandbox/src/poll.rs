@@ -10,7 +10,7 @@ use wasmtime::{ResourceLimiter, StoreContextMut, UpdateDeadline};
 use crate::engine::TICK;
 use crate::failure::Failure;
 use crate::guest::Profile;
-use crate::host::log::LoudLines;
+use crate::host::log::{LogLine, LoudLines};
 use crate::limits::WALL_FACTOR;
 use crate::state::{Entries, State};
 use crate::wasi::ClosedWasi;
@@ -30,6 +30,8 @@ pub(crate) struct Poll {
     pub(crate) loud: Arc<LoudLines>,
     /// Whether lines were cut off, which is said once.
     pub(crate) log_cut: bool,
+    /// The lines of this poll, where they are kept beside it instead of being logged.
+    pub(crate) kept_log: Option<Vec<LogLine>>,
     /// The limit that the guest ran into, where it was one of ours: wasmtime reports it as some trap.
     pub(crate) hit: Option<Failure>,
     pub(crate) wasi: Option<Box<ClosedWasi>>,
@@ -53,6 +55,7 @@ impl Poll {
         Self {
             log_left: profile.limits.log_bytes,
             log_cut: false,
+            kept_log: None,
             loud: Arc::default(),
             profile,
             state,
@@ -74,6 +77,11 @@ impl Poll {
         self.log_left = self.profile.limits.log_bytes;
         self.log_cut = false;
         self.allowance = Allowance::new(cpu);
+    }
+
+    /// Linear memory in use, in bytes. Memories only grow, so this is the peak as well.
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
     }
 
     /// The instance that is polled.

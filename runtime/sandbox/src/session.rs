@@ -17,7 +17,10 @@ use crate::contract::{Full, FullPre};
 use crate::engine::{Engine, Ticking};
 use crate::failure::{Failure, Refusal, Skip};
 use crate::guest::{Guest, Isolation, Profile};
-use crate::host::{self, log::LoudLines};
+use crate::host::{
+    self,
+    log::{LogLine, LoudLines},
+};
 use crate::poll::{self, Poll};
 use crate::samples::{self, GuestSample, excerpt};
 use crate::state::State;
@@ -29,7 +32,15 @@ pub struct Session<'a> {
     loud: Arc<LoudLines>,
     /// With [`Isolation::Cycle`]: the store of the polls so far, as long as none of them failed.
     live: Option<(Store<Poll>, Full)>,
+    last: Last,
     _ticking: Ticking,
+}
+
+/// What is known of the last poll beside its outcome.
+#[derive(Default)]
+struct Last {
+    memory: usize,
+    log: Option<Vec<LogLine>>,
 }
 
 /// What came of one poll.
@@ -52,7 +63,14 @@ pub enum Outcome {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(guest: &'a Guest, state: Arc<State>) -> Self {
-        Self { guest, state, loud: Arc::default(), live: None, _ticking: guest.engine.run() }
+        Self {
+            guest,
+            state,
+            loud: Arc::default(),
+            live: None,
+            last: Last::default(),
+            _ticking: guest.engine.run(),
+        }
     }
 
     /// Counts the guest's warnings and errors together with those of other sessions of the cycle.
@@ -62,68 +80,98 @@ impl<'a> Session<'a> {
         self
     }
 
+    /// Keeps the guest's log lines beside the poll that wrote them ([`Self::take_log`]) instead of logging them.
+    #[must_use]
+    pub fn keeping_log(mut self) -> Self {
+        self.last.log = Some(Vec::new());
+        self
+    }
+
+    /// The lines of the last poll, where they are kept.
+    pub fn take_log(&mut self) -> Vec<LogLine> {
+        self.last.log.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The linear memory that the component had in use at the end of the last poll, in bytes: its peak, for memories only grow.
+    pub fn memory(&self) -> usize {
+        self.last.memory
+    }
+
     /// Polls one instance. Whatever the guest does, this returns within its limits.
     pub fn poll(&mut self, instance: &Arc<Instance>) -> Outcome {
-        let profile = &self.guest.profile;
-        let cpu = profile.limits.cpu;
+        let cpu = self.guest.profile.limits.cpu;
         let (mut store, exports) = match self.live.take() {
             Some((mut store, exports)) => {
                 store.data_mut().begin(instance, cpu);
                 store.set_epoch_deadline(poll::first_look(cpu));
-                (store, exports)
+                (store, Ok(exports))
             }
             None => {
-                let mut store = store(&self.guest.engine, profile, &self.state, cpu);
+                let mut store = store(&self.guest.engine, &self.guest.profile, &self.state, cpu);
                 store.data_mut().loud = Arc::clone(&self.loud);
-                match self.guest.component.instantiate(&mut store) {
-                    Ok(exports) => {
-                        store.data_mut().instance = Some(Arc::clone(instance));
-                        (store, exports)
-                    }
-                    Err(error) => {
-                        finish_output(&mut store);
-                        return Outcome::Failed(failure(&error, &store));
-                    }
-                }
+                store.data_mut().kept_log = self.last.log.is_some().then(Vec::new);
+                let exports = self.guest.component.instantiate(&mut store);
+                store.data_mut().instance = Some(Arc::clone(instance));
+                (store, exports)
             }
         };
-        let returned = exports.nephoscope_meter_pollster().call_poll(&mut store);
-        finish_output(&mut store);
-        let outcome = match returned {
-            Ok(Ok(samples)) => match samples::check(samples, profile, instance) {
-                Ok((samples, refused)) => {
-                    if let Some(entries) = store.data_mut().entries.take() {
-                        self.state.keep(&instance.identity.uuid, entries);
-                    }
-                    Outcome::Samples { samples, refused }
-                }
-                Err(failure) => return Outcome::Failed(failure),
-            },
-            Ok(Err(error)) => outcome_of(error),
-            Err(error) => return Outcome::Failed(failure(&error, &store)),
+        let outcome = match &exports {
+            Ok(exports) => self.ask(&mut store, exports, instance),
+            Err(error) => {
+                finish_output(&mut store);
+                Outcome::Failed(failure(error, &store))
+            }
         };
-        if profile.isolation == Isolation::Cycle {
+        self.last.memory = store.data().memory();
+        if let Some(lines) = &mut store.data_mut().kept_log {
+            self.last.log = Some(std::mem::take(lines));
+        }
+        // A trap or a limit leaves nothing that could be relied on.
+        let is_sound = !matches!(&outcome, Outcome::Failed(failure) if failure.is_misconduct());
+        if let (Isolation::Cycle, true, Ok(exports)) = (self.guest.profile.isolation, is_sound, exports) {
             // Outside a poll there is no reading, not even the last one.
             store.data_mut().instance = None;
             self.live = Some((store, exports));
         }
         outcome
     }
+
+    /// Calls `poll`, and keeps what the guest remembers if it succeeds.
+    fn ask(&self, store: &mut Store<Poll>, exports: &Full, instance: &Arc<Instance>) -> Outcome {
+        let returned = exports.nephoscope_meter_pollster().call_poll(&mut *store);
+        finish_output(store);
+        match returned {
+            Ok(Ok(samples)) => match samples::check(samples, &self.guest.profile, instance) {
+                Ok((samples, refused)) => {
+                    if let Some(entries) = store.data_mut().entries.take() {
+                        self.state.keep(&instance.identity.uuid, entries);
+                    }
+                    Outcome::Samples { samples, refused }
+                }
+                Err(failure) => Outcome::Failed(failure),
+            },
+            Ok(Err(error)) => outcome_of(error),
+            Err(error) => Outcome::Failed(failure(&error, store)),
+        }
+    }
 }
 
-/// Runs `meters()` of a component that is being loaded.
+/// Runs `meters()` of a component that is being loaded; with them, the memory that it has in use then.
 pub(crate) fn ask_meters(
     engine: &Engine,
     component: &FullPre<Poll>,
     profile: &Arc<Profile>,
-) -> Result<Vec<types::Meter>, Failure> {
+) -> Result<(Vec<types::Meter>, usize), Failure> {
     let _ticking = engine.run();
     let mut store = store(engine, profile, &Arc::default(), profile.load_cpu());
     let meters = component
         .instantiate(&mut store)
         .and_then(|exports| exports.nephoscope_meter_pollster().call_meters(&mut store));
     finish_output(&mut store);
-    meters.map_err(|error| failure(&error, &store))
+    match meters {
+        Ok(meters) => Ok((meters, store.data().memory())),
+        Err(error) => Err(failure(&error, &store)),
+    }
 }
 
 fn store(engine: &Engine, profile: &Arc<Profile>, state: &Arc<State>, cpu: Duration) -> Store<Poll> {

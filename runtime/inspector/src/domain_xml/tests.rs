@@ -1,4 +1,6 @@
 use super::*;
+use crate::fields::{self, Fields};
+use crate::snapshot::Power;
 
 const NOVA_1_1: &str = include_str!("samples/nova-1.1.xml");
 const NOVA_1_0: &str = include_str!("samples/nova-1.0.xml");
@@ -233,5 +235,39 @@ fn texts_of_a_tenant_count_neither_as_tags_nor_as_namespaces() {
     for broken in ["<!-- ", "<![CDATA[", "<?", "<", "<a b='"] {
         let error = identity(domain(broken), known(UUID)).unwrap_err();
         assert!(matches!(error, XmlError::Parse(_)), "{broken}: {error:?}");
+    }
+}
+
+#[test]
+fn the_example_hosts_identities_and_readings_are_what_its_xml_and_statistics_say() {
+    for content in [
+        include_str!("../../../workbench/example/host.json"),
+        include_str!("../../../workbench/example/host-later.json"),
+    ] {
+        let snapshot = crate::recording::parse(content.as_bytes(), std::path::Path::new("example")).unwrap();
+        for instance in &snapshot.instances {
+            let recorded = &*instance.identity;
+            let known = Known {
+                uuid: &recorded.uuid,
+                name: &recorded.name,
+                default_project: None,
+                default_user: None,
+            };
+            assert_eq!(identity(recorded.xml.clone(), known).unwrap(), *recorded);
+            let Ok(raw) = &instance.raw else { continue };
+            let (fields, active) = (Fields::new(raw), instance.power != Power::ShutOff);
+            assert_eq!(fields::memory(&fields), instance.memory, "{}", recorded.name);
+            assert_eq!(fields::cpu(&fields, active), instance.cpu, "{}", recorded.name);
+            if active {
+                let mut disks = fields::disks(&fields, &recorded.disks);
+                let with_sizes = disks.iter_mut().zip(instance.disks.as_ref().unwrap());
+                with_sizes.for_each(|(disk, sizes)| {
+                    (disk.allocation, disk.physical) = (sizes.allocation, sizes.physical);
+                });
+                assert_eq!(Ok(disks), instance.disks, "{}", recorded.name);
+                assert_eq!(Ok(fields::vnics(&fields, &recorded.vnics)), instance.vnics, "{}", recorded.name);
+                assert_eq!(Ok(fields::perf(raw)), instance.perf, "{}", recorded.name);
+            }
+        }
     }
 }

@@ -1,5 +1,9 @@
 //! `log`: lines for the operator, under the guest's name and two limits: the bytes of a poll, and the warnings and errors of a cycle.
+//!
+//! An agent's lines go to its log; who tries a guest keeps them beside the poll that wrote them
+//! ([`Session::keeping_log`](crate::Session::keeping_log)).
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::contract::nephoscope::meter::log::{Host, Level};
@@ -24,12 +28,67 @@ impl LoudLines {
     }
 }
 
+/// A line's level, as the contract names them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs, reason = "the contract documents its levels")]
+pub enum LogLevel {
+    Trace,
+    Debug,
+    Info,
+    Warn,
+    Error,
+}
+
+impl LogLevel {
+    /// `warn`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trace => "trace",
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl From<Level> for LogLevel {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Trace => Self::Trace,
+            Level::Debug => Self::Debug,
+            Level::Info => Self::Info,
+            Level::Warn => Self::Warn,
+            Level::Error => Self::Error,
+        }
+    }
+}
+
+/// A line that a guest wrote, control characters escaped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// As the guest gave it; what it wrote on stdout and stderr is `info`.
+    pub level: LogLevel,
+    /// One line.
+    pub text: String,
+}
+
 /// What a line costs beside its text: an empty line is not free.
 const LINE_COST: usize = 32;
 
 impl Host for Poll {
     fn write(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         let Some(line) = self.admit(&message) else { return Ok(()) };
+        if let Some(kept) = &mut self.kept_log {
+            kept.push(LogLine { level: level.into(), text: line });
+            return Ok(());
+        }
         let guest = &self.profile.name;
         let instance = self.polled();
         let level = match level {
@@ -52,6 +111,10 @@ impl Poll {
     pub(crate) fn log_output(&mut self, output: &str, cut: bool) {
         for line in output.lines().filter(|line| !line.trim().is_empty()) {
             let Some(line) = self.admit(line) else { continue };
+            if let Some(kept) = &mut self.kept_log {
+                kept.push(LogLine { level: LogLevel::Info, text: line });
+                continue;
+            }
             tracing::info!(target: "guest", guest = self.profile.name, instance = self.polled(), "{line}");
         }
         if cut {
@@ -74,13 +137,17 @@ impl Poll {
     }
 
     fn cut(&mut self) {
+        const CUT: &str = "log cut off: limits.log_bytes is used up in this poll";
         if !self.log_cut {
-            tracing::warn!(
-                target: "guest",
-                guest = self.profile.name,
-                instance = self.polled(),
-                "log cut off: limits.log_bytes is used up in this poll"
-            );
+            match &mut self.kept_log {
+                Some(kept) => kept.push(LogLine { level: LogLevel::Warn, text: CUT.to_owned() }),
+                None => tracing::warn!(
+                    target: "guest",
+                    guest = self.profile.name,
+                    instance = self.polled(),
+                    "{CUT}"
+                ),
+            }
         }
         self.log_cut = true;
         self.profile.log_cut.fetch_add(1, Ordering::Relaxed);

@@ -2,6 +2,8 @@
 
 mod bindings;
 mod componentize;
+mod test;
+mod test_report;
 
 use crate::cli::GuestCommand;
 
@@ -9,5 +11,6 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
     match command {
         GuestCommand::Bindings(arguments) => bindings::bindings(arguments),
         GuestCommand::Componentize(arguments) => componentize::componentize(arguments),
+        GuestCommand::Test(arguments) => test::test(arguments),
     }
 }
