@@ -26,8 +26,7 @@
 
 namespace nephoscope {
 
-// --- What a guest says
-// -----------------------------------------------------------------------------------------------
+// ---- What a guest says ----
 
 enum class Kind : std::uint8_t {
   gauge = NEPHOSCOPE_METER_TYPES_KIND_GAUGE,
@@ -78,8 +77,7 @@ struct Error {
 
 template <typename T> using Result = std::expected<T, Error>;
 
-// --- What a guest defines
-// --------------------------------------------------------------------------------------------
+// ---- What a guest defines ----
 
 // The meters that it emits.
 std::vector<Meter> meters();
@@ -87,8 +85,7 @@ std::vector<Meter> meters();
 // Samples of the instance that is being polled.
 Result<std::vector<Sample>> poll();
 
-// --- What a guest reads
-// ----------------------------------------------------------------------------------------------
+// ---- What a guest reads ----
 
 // A record or list that a host function gave, and what frees it.
 template <typename T, auto Free> class Owned {
@@ -176,6 +173,13 @@ bool store(bool (*set)(Key *, Bytes *), std::string_view key, std::string_view b
   Key name = lend<Key>(key);
   Bytes value = lend<Bytes>(bytes);
   return set(&name, &value);
+}
+
+// Tells the operator: log(nephoscope_meter_log_write, NEPHOSCOPE_METER_LOG_LEVEL_WARN, "…").
+template <typename Text>
+void log(void (*write)(std::uint8_t, Text *), std::uint8_t level, std::string_view message) {
+  Text line = lend<Text>(message);
+  write(level, &line);
 }
 
 } // namespace nephoscope

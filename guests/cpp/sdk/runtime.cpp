@@ -3,8 +3,7 @@
 
 #include <cstdlib>
 #include <new>
-
-#include <version>
+#include <string> // declares the hook below
 
 void *operator new(std::size_t size) {
   if (void *memory = std::malloc(size > 0 ? size : 1))

@@ -88,9 +88,8 @@ Result<std::vector<Sample>> nephoscope::poll() {
     // Beyond the quota. What is stored is older than this poll: counted from there, the next delta
     // would hold time twice.
     store(nephoscope_meter_state_set, state_key, "");
-    auto message = lend<vcpu_wait_string_t>(
+    log(nephoscope_meter_log_write, NEPHOSCOPE_METER_LOG_LEVEL_WARN,
         "the limit of state_bytes is too small for all processors: no deltas");
-    nephoscope_meter_log_write(NEPHOSCOPE_METER_LOG_LEVEL_WARN, &message);
   }
   return samples;
 }
