@@ -10,7 +10,7 @@ use config::cases::CaseFile;
 use config::{Faults, Place};
 use sandbox::{Engine, Limits, Module};
 use serde_json::json;
-use workbench::cases::{Prepared, Ran, Recordings, prepare};
+use workbench::cases::{Prepared, Recordings, prepare};
 use workbench::play::{Player, Terms};
 
 use super::test_report;
