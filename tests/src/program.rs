@@ -65,7 +65,7 @@ impl Running {
         let (stdout, stderr) = (folder.join(format!("{name}.out")), folder.join(format!("{name}.log")));
         // A test that is killed cannot drop anything: then the kernel ends what it started.
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program()).args(arguments).current_dir(folder);
+        command.args(["--pdeathsig", "KILL", "--"]).arg(path()).args(arguments).current_dir(folder);
         command.env_remove("NEPHOSCOPE_LOG").env_remove("NEPHOSCOPE_STORE").env_remove("RUST_LOG");
         command.envs(environment.iter().copied());
         command.stdin(Stdio::null()).stdout(File::create(&stdout)?).stderr(File::create(&stderr)?);
@@ -168,7 +168,7 @@ fn read(file: &Path) -> String {
 }
 
 /// The program's file: two folders above the tests' own executable, `target/debug/deps/…`.
-fn program() -> PathBuf {
+pub fn path() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|error| panic!("this executable has no path: {error}"));
     let folder = own.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
     let path = folder.join("nephoscope");

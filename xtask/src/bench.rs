@@ -20,9 +20,9 @@ fn measures_libvirtd(arguments: &[&str]) -> bool {
 pub fn run(arguments: &[&str]) -> Result<()> {
     let progress = Progress::start();
     let with_libvirtd = measures_libvirtd(arguments);
-    let need = if with_libvirtd { Need::Test } else { Need::Demo };
-    let toolchain = setup::install(need, progress)?;
-    guests::build(toolchain, progress)?;
+    let needs: &[Need] = if with_libvirtd { &[Need::Test] } else { &[Need::Demo, Need::Guests] };
+    let toolchain = setup::install(needs, progress)?;
+    guests::build_all(toolchain, progress)?;
     progress.step("Building in the release profile (twelve minutes the first time)");
     // Of the whole workspace, as everywhere: another choice of packages would compile wasmtime once more.
     progress::run(cargo("build").args(["--release", "--workspace", "--bin", "nephoscope-bench"]))?;

@@ -48,7 +48,7 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     if lock.try_lock().is_err() {
         bail!("another demo is running");
     }
-    let toolchain = setup::install(Need::Demo, progress)?;
+    let toolchain = setup::install(&[Need::Demo], progress)?;
     end_what_was_kept(progress)?;
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| format!("failed to remove {}", folder.display()))?;
@@ -62,7 +62,7 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     // nephoscope of the whole workspace, not the package nephoscope: another choice of packages would unite features otherwise,
     // and the tests would compile wasmtime once more.
     run_command(cargo("build").args(["--workspace", "--bin", "nephoscope"]))?;
-    guests::build(toolchain, progress)?;
+    guests::rust::build(toolchain, progress)?;
     let broker = broker.join().map_err(|_| anyhow::anyhow!("the thread that starts RabbitMQ panicked"))??;
     progress.step(&format!("RabbitMQ answers on 127.0.0.1:{}", broker.port()));
 

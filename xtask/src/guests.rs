@@ -1,54 +1,117 @@
-//! Building the guests: from `guests/rust` to components in `target/guests`, where the pipelines look for them.
+//! Building the guests into `target/guests`, where pipelines and tests look for them:
+//!
+//! ```text
+//!  guests/rust                 one workspace      ──cargo──▶ target/guests/<guest>.wasm
+//!  guests/<language>/<guest>   a project of each  ──its own build──▶ its build/<guest>.wasm ──▶ target/guests/<language>/<guest>.wasm
+//! ```
 
+mod inputs;
+mod project;
+pub mod rust;
+#[cfg(test)]
+mod scratch;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
+use self::project::Project;
+use crate::cargo::cargo;
 use crate::paths;
 use crate::progress::{Progress, run};
-use crate::setup::wasm;
+use crate::setup::{Need, apt, toolchains, wasm};
 
-/// `cargo xtask guests`.
-pub fn command() -> Result<()> {
+/// As an argument, and as the folder of `guests/`.
+const RUST: &str = "rust";
+
+/// `cargo xtask guests [LANGUAGE...]`.
+pub fn command(languages: &[&str]) -> Result<()> {
     let progress = Progress::start();
-    let toolchain = wasm::install(progress)?;
-    for component in build(toolchain, progress)? {
-        progress.step(&format!("{}", component.display()));
+    let mut projects = project::find(&paths::root().join("guests"))?;
+    if !languages.is_empty() {
+        let known: BTreeSet<&str> = projects.iter().map(|project| project.language.as_str()).collect();
+        if let Some(unknown) = languages.iter().find(|name| **name != RUST && !known.contains(**name)) {
+            let known: Vec<&str> = known.into_iter().collect();
+            bail!("no guests are in {unknown}; there are guests in {RUST}, {}", known.join(", "));
+        }
+        projects.retain(|project| languages.contains(&project.language.as_str()));
+    }
+    if languages.is_empty() || languages.contains(&RUST) {
+        for component in rust::build(wasm::install(progress)?, progress)? {
+            progress.step(&format!("{}", component.display()));
+        }
+    }
+    if !projects.is_empty() {
+        apt::install(&apt::packages(Need::Guests), progress)?;
+        build(&projects, progress)?;
     }
     Ok(())
 }
 
-/// Builds all guests and gives the paths of their components.
-pub fn build(toolchain: wasm::Toolchain, progress: Progress) -> Result<Vec<PathBuf>> {
-    progress.step("Building the guests");
-    run(toolchain
-        .cargo("build")
-        .args(["--quiet", "--release", "--target-dir", "target"])
-        .args(toolchain.target_arguments()))
-    .context("failed to build the guests")?;
+/// Builds the guests of all languages.
+pub fn build_all(toolchain: wasm::Toolchain, progress: Progress) -> Result<()> {
+    rust::build(toolchain, progress)?;
+    build(&project::find(&paths::root().join("guests"))?, progress)
+}
+
+/// Builds those projects that have changed since their last build, all of them also where one fails.
+fn build(projects: &[Project], progress: Progress) -> Result<()> {
+    let toolchains = toolchains::install(progress)?;
+    let common = inputs::common(&paths::root())?;
     let folder = paths::target().join("guests");
-    fs::create_dir_all(&folder)?;
-    let mut components = Vec::new();
-    for entry in fs::read_dir(wasm::guests().join("target").join(wasm::TARGET).join("release"))? {
-        let built = entry?.path();
-        if built.extension().is_none_or(|ending| ending != "wasm") {
-            continue;
+    project::remove_others(&folder, &project::find(&paths::root().join("guests"))?)?;
+    let mut changed = Vec::new();
+    for project in projects {
+        let stamp = inputs::stamp(&project.folder, common)?;
+        if !project.is_built(&folder, &stamp) {
+            changed.push((project, stamp));
         }
-        let name = built.file_name().context("a component without a name")?.to_owned();
-        let component = folder.join(&name);
-        // An agent may be looking at the folder: it finds a whole component, and none that has not changed.
-        let bytes = fs::read(&built)?;
-        if fs::read(&component).ok().as_deref() != Some(&bytes) {
-            let partial = folder.join(format!(".{}.partial", name.to_string_lossy()));
-            fs::write(&partial, bytes)?;
-            fs::rename(partial, &component)?;
+    }
+    if changed.is_empty() {
+        return Ok(());
+    }
+    progress.step("Building nephoscope, which makes bindings and components");
+    run(cargo("build").args(["--quiet", "--workspace", "--bin", "nephoscope"]))?;
+    let nephoscope = paths::binary("nephoscope")?;
+    let mut failed = Vec::new();
+    for (project, stamp) in changed {
+        let start = progress.seconds();
+        match project.build(&folder, &stamp, &toolchains, &nephoscope) {
+            Ok(bytes) => progress.step(&format!(
+                "{}: {} in {:.1} s",
+                project.name(),
+                size(bytes),
+                progress.seconds() - start
+            )),
+            Err(error) => {
+                progress.step(&format!("{}: FAILED\n{error:#}", project.name()));
+                failed.push(project.name());
+            }
         }
-        components.push(component);
     }
-    if components.is_empty() {
-        bail!("the guests' build has made no component");
+    if !failed.is_empty() {
+        bail!("failed to build the guests {}", failed.join(", "));
     }
-    components.sort();
-    Ok(components)
+    Ok(())
+}
+
+/// Puts a component where it is looked for. An agent may be looking at the folder: it finds a whole component, and none that
+/// has not changed.
+fn place(bytes: &[u8], component: &Path) -> Result<()> {
+    if fs::read(component).ok().as_deref() == Some(bytes) {
+        return Ok(());
+    }
+    let name = component.file_name().context("a component without a name")?.to_string_lossy();
+    let partial = component.with_file_name(format!(".{name}.partial"));
+    fs::write(&partial, bytes)?;
+    fs::rename(partial, component).with_context(|| format!("failed to write {}", component.display()))
+}
+
+fn size(bytes: usize) -> String {
+    match bytes {
+        0..100_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        _ => format!("{:.1} MB", bytes as f64 / 1e6),
+    }
 }

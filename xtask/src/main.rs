@@ -29,8 +29,9 @@ Commands:
   test [PART...]            what CI runs: lint, unit, guests, e2e, docs; all of them by default
   lab up|down|status        a private RabbitMQ, and a private libvirtd with small guests, to work with
   bench [ARGUMENTS...]      what a sample costs, from libvirt to the store
-  guests                    build the guests into target/guests
-  setup [demo|test]         only install what is missing
+  guests [LANGUAGE...]      build the guests into target/guests, of all languages by default: rust, c, go, …, as the
+                            folders of guests/ are called
+  setup [guests|demo|test]  only install what is missing
 
 Packages are installed on Debian and its derivatives, as root or through sudo; elsewhere the command names what to
 install. Tests with a real libvirtd, and `lab up`, need root or sudo.";
@@ -55,8 +56,9 @@ fn main() -> ExitCode {
         ["lab", "down"] => lab_command::down(),
         ["lab", "status"] => lab_command::status(),
         ["bench", arguments @ ..] => bench::run(arguments),
-        ["guests"] => guests::command(),
+        ["guests", languages @ ..] => guests::command(languages),
         ["setup"] | ["setup", "test"] => setup::command(setup::Need::Test),
+        ["setup", "guests"] => setup::command(setup::Need::Guests),
         ["setup", "demo"] => setup::command(setup::Need::Demo),
         _ => {
             eprintln!("unknown arguments: {}\n\n{HELP}", words.join(" "));

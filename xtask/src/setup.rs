@@ -1,6 +1,8 @@
-//! What a fresh machine lacks, installed: Debian's packages and the WebAssembly target.
+//! What a fresh machine lacks, installed: Debian's packages, the WebAssembly target, and the toolchains of the guests that are not in
+//! Rust.
 
 pub mod apt;
+pub mod toolchains;
 pub mod wasm;
 
 use anyhow::Result;
@@ -10,22 +12,29 @@ use crate::progress::Progress;
 /// For what the machine is set up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// To build, and to run with a private broker on libvirt's test driver.
+    /// To build nephoscope, and the guests of every language.
+    Guests,
+    /// To build nephoscope and the guests in Rust, and to run with a private broker on libvirt's test driver.
     Demo,
-    /// The same, and a real hypervisor and the genuine Ceilometer.
+    /// All of that, and a real hypervisor and the genuine Ceilometer.
     Test,
 }
 
 /// `cargo xtask setup`.
 pub fn command(need: Need) -> Result<()> {
     let progress = Progress::start();
-    install(need, progress)?;
+    install(&[need], progress)?;
     progress.step("Nothing is missing");
     Ok(())
 }
 
 /// Installs what is missing; says nothing when that is nothing.
-pub fn install(need: Need, progress: Progress) -> Result<wasm::Toolchain> {
-    apt::install(&apt::packages(need), progress)?;
+pub fn install(needs: &[Need], progress: Progress) -> Result<wasm::Toolchain> {
+    for need in needs {
+        apt::install(&apt::packages(*need), progress)?;
+    }
+    if needs.iter().any(|need| *need != Need::Demo) {
+        toolchains::install(progress)?;
+    }
     wasm::install(progress)
 }

@@ -57,8 +57,9 @@ pub fn run(names: &[&str]) -> Result<()> {
         parts = PARTS.to_vec();
     }
     let needs_neighbours = parts.iter().any(|(_, part)| *part == Part::EndToEnd);
-    let toolchain = setup::install(if needs_neighbours { Need::Test } else { Need::Demo }, progress)?;
-    guests::build(toolchain, progress)?;
+    let needs: &[Need] = if needs_neighbours { &[Need::Test] } else { &[Need::Demo, Need::Guests] };
+    let toolchain = setup::install(needs, progress)?;
+    guests::build_all(toolchain, progress)?;
 
     let mut total = Count::default();
     let mut lines = Vec::new();

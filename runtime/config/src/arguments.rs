@@ -22,7 +22,7 @@ pub fn duration(text: &str, least: Duration, most: Duration) -> Result<Duration,
 /// There is no such limit, or it is out of bounds.
 pub fn limits(texts: &[String]) -> Result<LimitOverrides, String> {
     let entry = |key: &str, node| Entry { key: key.to_owned(), place: Place::default(), node };
-    let mapping = |entries| Node { place: Place::default(), value: Value::Mapping(entries) };
+    let mapping = |entries| Node { place: Place::default(), value: Value::Mapping(entries), plain: false };
     let mut limits = Vec::new();
     for text in texts {
         let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE, such as memory=32MiB")?;
@@ -33,7 +33,7 @@ pub fn limits(texts: &[String]) -> Result<LimitOverrides, String> {
 }
 
 fn scalar(text: &str) -> Node {
-    Node { place: Place::default(), value: Value::Scalar(text.to_owned()) }
+    Node { place: Place::default(), value: Value::Scalar(text.to_owned()), plain: true }
 }
 
 fn read<T>(read: impl FnOnce(&mut Decoder<'_>) -> Option<T>) -> Result<T, String> {

@@ -90,6 +90,14 @@ impl Faults {
         }
     }
 
+    /// Adds what was found elsewhere.
+    pub fn append(&mut self, others: Self) {
+        for fault in others.list {
+            self.add(&fault.place, fault.severity, fault.message);
+        }
+        self.left_out += others.left_out;
+    }
+
     /// Whether nothing can be started.
     pub fn is_fatal(&self) -> bool {
         self.list.iter().any(|fault| fault.severity == Severity::Error)

@@ -1,4 +1,4 @@
-//! Pipeline and collector files: read into plain settings, with every fault at once, by file, line and column.
+//! Pipeline, collector and case files: read into plain settings, with every fault at once, by file, line and column.
 //!
 //! ```text
 //!  text ──yaml──▶ nodes with places ──section, value──▶ settings
@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`pipeline`] | the agent's file: guests, sources, sinks |
 //! | [`collector_file`] | the collector's file |
+//! | [`cases`] | an author's tests of a guest |
 //! | [`arguments`] | values of the command line that are written as in the files |
 //! | [`filter`] | Ceilometer's rules for meters and resources |
 //! | [`fault`] | faults, for people and as JSON |
@@ -25,6 +26,7 @@
 
 pub mod arguments;
 mod broker;
+pub mod cases;
 pub mod collector_file;
 pub mod fault;
 mod file;
@@ -37,6 +39,7 @@ pub mod section;
 mod value;
 mod yaml;
 
+pub use cases::load_cases;
 pub use collector_file::load_collector;
 pub use fault::{Fault, Faults, Severity};
 pub use filter::{Filter, FilterFault};

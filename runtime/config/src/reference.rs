@@ -1,10 +1,10 @@
-//! The tables of all keys: what the decoder accepts is what `docs/configuration.md` says, for both are made from these.
+//! The tables of all keys: what the decoder accepts is what the documentation says, for both are made from these.
 
 use std::fmt::Write;
 
 use crate::secret::SECRET;
 use crate::section::Section;
-use crate::{broker, collector_file, pipeline};
+use crate::{broker, cases, collector_file, pipeline};
 
 /// The mappings of a pipeline file.
 pub fn pipeline_sections() -> Vec<&'static Section> {
@@ -35,6 +35,12 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
 pub fn collector_sections() -> Vec<&'static Section> {
     use collector_file::*;
     vec![&FILE, &AMQP, &broker::TLS_SECTION, &COMMIT, &DEAD_LETTER, &SECRET]
+}
+
+/// The mappings of a case file. What a guest may use is told with the pipeline file.
+pub fn case_sections() -> Vec<&'static Section> {
+    use cases::*;
+    vec![&FILE, &CASE, &POLL, &SAMPLE, &CHANGE, &MEMORY, &CPU, &VCPU, &DISK, &VNIC]
 }
 
 /// Sections as Markdown tables, each below a heading of the third level.

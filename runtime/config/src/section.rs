@@ -158,6 +158,12 @@ impl<'n> Map<'n> {
             .filter(|node| !node.is_null())
     }
 
+    /// The value of a key, `null` included: in a change it removes something.
+    pub fn given(&self, name: &str) -> Option<&'n Node> {
+        debug_assert!(self.section.keys.iter().any(|key| key.name == name), "{name} is not in the table");
+        self.entries.iter().find(|entry| entry.key == name).map(|entry| &entry.node)
+    }
+
     /// Whether a key has a value.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()

@@ -34,6 +34,9 @@ const MAX_DEPTH: usize = 32;
 pub(crate) struct Node {
     pub place: Place,
     pub value: Value,
+    /// Whether it is a scalar without quotes: most settings are read alike with and without, but where a value has a type of its own,
+    /// quotes make it a text.
+    pub plain: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -182,7 +185,7 @@ impl Tree<'_> {
                 let plain = style == ScalarStyle::Plain && !text_wanted;
                 let null = plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
                 let value = if null { Value::Null } else { Value::Scalar(text.into_owned()) };
-                self.close(Node { place, value }, anchor)
+                self.close(Node { place, value, plain }, anchor)
             }
             Event::SequenceStart(anchor, tag) => {
                 self.open(place, Value::Sequence(Vec::new()), anchor, tag.as_deref())
@@ -242,7 +245,7 @@ impl Tree<'_> {
         if self.open.len() >= MAX_DEPTH {
             return Err(too_deep());
         }
-        let node = Node { place, value };
+        let node = Node { place, value, plain: false };
         self.open.push(Open { node, anchor, key: None, seen: HashMap::new(), merges: Vec::new() });
         Ok(())
     }

@@ -39,6 +39,8 @@ fn every_fault_is_told_with_its_place_and_what_would_be_right() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let got = if name.starts_with("collector") {
             outcome(config::load_collector(&path))
+        } else if name.starts_with("cases") {
+            outcome(config::load_cases(&path))
         } else {
             outcome(config::load_pipeline(&path))
         };

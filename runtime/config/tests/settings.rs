@@ -479,25 +479,24 @@ fn the_pipelines_that_come_along_have_no_faults() {
 /// `NEPHOSCOPE_BLESS=1` writes the tables of the reference anew.
 #[test]
 fn the_reference_has_every_key() {
-    let path = "../../docs/configuration.md";
-    let mut text = fs::read_to_string(path).unwrap();
-    let mut wrong = false;
-    for (name, sections) in
-        [("pipeline", reference::pipeline_sections()), ("collector", reference::collector_sections())]
-    {
+    for (path, name, sections) in [
+        ("../../docs/configuration.md", "pipeline", reference::pipeline_sections()),
+        ("../../docs/configuration.md", "collector", reference::collector_sections()),
+        ("../../docs/guests/testing.md", "case", reference::case_sections()),
+    ] {
+        let mut text = fs::read_to_string(path).unwrap();
         let (begin, end) = (format!("<!-- {name} keys -->\n"), format!("<!-- end of {name} keys -->"));
         let start = text.find(&begin).unwrap() + begin.len();
         let stop = text.find(&end).unwrap();
         let table = format!("\n{}", reference::markdown(&sections));
-        wrong |= text[start..stop] != table;
-        text.replace_range(start..stop, &table);
-    }
-    if std::env::var_os("NEPHOSCOPE_BLESS").is_some() {
-        fs::write(path, text).unwrap();
-    } else {
+        if text[start..stop] == table {
+            continue;
+        }
         assert!(
-            !wrong,
-            "docs/configuration.md has other keys than the decoder: run the test with NEPHOSCOPE_BLESS=1"
+            std::env::var_os("NEPHOSCOPE_BLESS").is_some(),
+            "{path} has other keys than the decoder: run the test with NEPHOSCOPE_BLESS=1"
         );
+        text.replace_range(start..stop, &table);
+        fs::write(path, text).unwrap();
     }
 }

@@ -30,9 +30,9 @@ impl WrongArgument {
         Self(error.to_string())
     }
 
-    /// Takes words.
-    pub fn saying(words: String) -> Self {
-        Self(words)
+    /// What is wrong, in words.
+    pub fn of(words: impl Into<String>) -> Self {
+        Self(words.into())
     }
 }
 

@@ -3,9 +3,8 @@
 //! All figures come from one process on one machine: between machines, and on a busy one, compare the ratios.
 
 use std::path::Path;
-use std::time::{Duration, Instant as Clock};
-
 use std::sync::Arc;
+use std::time::{Duration, Instant as Clock};
 
 use inspector::{Instance, Snapshot};
 use sandbox::cached::{self, CachedLoad};

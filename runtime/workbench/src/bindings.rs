@@ -1,8 +1,12 @@
 //! Generated sources, for languages whose own tools do not read WIT.
 //!
-//! The generators are wit-bindgen's; Zig and C++ use those of C. Go's import a small module that wit-bindgen's authors publish as
-//! `go.bytecodealliance.org/pkg`: it is written beside them, so that `go.mod` can name the copy (`replace
-//! go.bytecodealliance.org/pkg => ./build/bindings/pkg`) and a build asks no server.
+//! The generators are wit-bindgen's; Zig and C++ use those of C. Go's are two modules, and expect a third:
+//!
+//! | module | what it is | an author's `go.mod` has |
+//! |---|---|---|
+//! | `bindings` | packages of the world's interfaces, and `bindings/wit_exports`, which exports the guest | `replace bindings => ./build/bindings` |
+//! | `go.bytecodealliance.org/pkg` | what they import; its authors publish it, and a copy is written here so that a build asks no server | `replace go.bytecodealliance.org/pkg => ./build/bindings/pkg` |
+//! | `nephoscope` | the SDK; the exports call the author's code through its package `export_nephoscope_meter_pollster` | `replace nephoscope => ./sdk` |
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,6 +27,10 @@ pub enum Language {
 
 /// The module of Go that generated bindings import; see `go/README.md`.
 static GO_RUNTIME: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/go");
+
+/// The module that Go's bindings are, and the one that has what they call.
+const GO_BINDINGS: &str = "bindings";
+const GO_SDK: &str = "nephoscope";
 
 /// Why there are no bindings.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +62,14 @@ pub fn write(language: Language, mut world: World, folder: &Path) -> Result<Vec<
     let name = world.name().to_owned();
     let mut generator: Box<dyn WorldGenerator> = match language {
         Language::C => wit_bindgen_c::Opts::default().build(),
-        Language::Go => wit_bindgen_go::Opts::default().build(),
+        Language::Go => wit_bindgen_go::Opts {
+            pkg_name: Some(GO_BINDINGS.into()),
+            export_pkg_name: Some(GO_SDK.into()),
+            // By whatever `gofmt` is in PATH: the bindings are to be the same everywhere.
+            format: wit_bindgen_go::Format::False,
+            ..wit_bindgen_go::Opts::default()
+        }
+        .build(),
     };
     let mut files = Files::default();
     generator
@@ -62,6 +77,9 @@ pub fn write(language: Language, mut world: World, folder: &Path) -> Result<Vec<
         .map_err(|error| BindingsError::Generate { world: name, reason: format!("{error:#}") })?;
     if language == Language::Go {
         add(&GO_RUNTIME, &mut files);
+        let requirement = wit_bindgen_go::remote_pkg_version();
+        let module = format!("module {GO_BINDINGS}\n\ngo 1.25\n\nrequire {requirement}\n");
+        files.push("go.mod", module.as_bytes());
     }
     let mut written = Vec::new();
     for (name, contents) in files.iter() {
@@ -111,12 +129,16 @@ mod tests {
     }
 
     #[test]
-    fn go_has_what_its_bindings_import() {
+    fn go_is_a_module_beside_the_one_that_it_imports() {
         let folder = tempfile::tempdir().unwrap();
         write(Language::Go, contract(), folder.path()).unwrap();
-        for file in ["pkg/go.mod", "pkg/wit/types/option.go", "pkg/wit/runtime/runtime.go"] {
+        for file in ["wit_exports/wit_exports.go", "pkg/go.mod", "pkg/wit/types/option.go"] {
             assert!(folder.path().join(file).exists(), "{file}");
         }
+        let module = fs::read_to_string(folder.path().join("go.mod")).unwrap();
+        assert!(module.starts_with("module bindings\n"), "{module}");
+        let exports = fs::read_to_string(folder.path().join("wit_exports/wit_exports.go")).unwrap();
+        assert!(exports.contains("\"nephoscope/export_nephoscope_meter_pollster\""), "{exports}");
     }
 
     #[test]

@@ -14,10 +14,12 @@
 //! | [`check`] | what a file is, what it would read, its meters, and everything that is wrong with it |
 //! | [`example`] | two moments of a made-up host, to try guests on |
 //! | [`play`] | polls of one component over snapshots, outside a pipeline |
+//! | [`cases`] | tests in data: what must come of polls, compared to the bit |
 #![forbid(unsafe_code)]
 
 pub mod bench;
 pub mod bindings;
+pub mod cases;
 pub mod check;
 pub mod componentize;
 pub mod example;

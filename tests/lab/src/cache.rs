@@ -23,8 +23,17 @@ pub fn folder() -> PathBuf {
 /// Gives the folder `name` of the cache, made by `make` where it is missing, half made (its maker was killed), or made
 /// from another `recipe`. Others who want the same wait for the maker.
 pub fn get_or_make(name: &str, recipe: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
-    let base = folder();
-    fs::create_dir_all(&base).with_context(|| format!("failed to create {}", base.display()))?;
+    get_or_make_in(&folder(), name, recipe, make)
+}
+
+/// The same in another folder than the cache's.
+pub fn get_or_make_in(
+    base: &Path,
+    name: &str,
+    recipe: &str,
+    make: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    fs::create_dir_all(base).with_context(|| format!("failed to create {}", base.display()))?;
     let made = base.join(name);
     let stamp = made.join(".recipe");
     let is_made = || fs::read_to_string(&stamp).is_ok_and(|found| found == recipe);

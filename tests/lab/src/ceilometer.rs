@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{cache, output};
+use crate::{cache, output, python};
 
 /// The last one is libvirt for Python, which only the polling agent imports: built here against the installed libvirt, whose version on
 /// Debian 12 it has. It comes from no wheel, so that it needs a compiler, and headers of Python and libvirt.
@@ -20,11 +20,7 @@ const PINNED_PYTHON: &str = "Python 3.11.";
 
 /// The virtual environment of the cache with these packages, made where it is missing.
 pub(crate) fn installed(name: &str, packages: &[&str], pins: &str) -> Result<PathBuf> {
-    // The system's own Python first: one of a version manager may lack headers or be of any version.
-    let python = ["/usr/bin/python3", "python3"]
-        .into_iter()
-        .find(|python| output(Command::new(python).args(["-c", "import venv, ensurepip"])).is_ok())
-        .context("Python with its venv module is missing: `apt-get install python3-venv`")?;
+    let python = python::with_venv()?;
     let version = output(Command::new(python).arg("--version"))?;
     let recipe = format!("{python} {version}{packages:?}\n{pins}");
     cache::get_or_make(name, &recipe, |folder| {

@@ -32,6 +32,7 @@ mod pike;
 mod polling;
 mod port;
 pub mod process;
+pub mod python;
 mod run;
 pub mod tls;
 mod wait;

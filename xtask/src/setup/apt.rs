@@ -37,22 +37,28 @@ enum Probe {
     None,
 }
 
-const DEMO: &[Package] = &[
+/// To build the programs.
+const BUILD: &[Package] = &[
     Package { name: "gcc", probe: Probe::Program("cc") },
     Package { name: "libc6-dev", probe: Probe::None },
     Package { name: "make", probe: Probe::Program("make") },
     Package { name: "pkg-config", probe: Probe::Program("pkg-config") },
     Package { name: "libvirt-dev", probe: Probe::Library("libvirt") },
+];
+
+const DEMO: &[Package] = &[
     Package { name: "rabbitmq-server", probe: Probe::File("/usr/lib/rabbitmq/bin/rabbitmq-server") },
     Package { name: "libvirt-clients", probe: Probe::Program("virsh") },
 ];
+
+/// Everything else that builds guests comes from PyPI.
+const GUESTS: &[Package] = &[Package { name: "python3-venv", probe: Probe::Program("python3") }];
 
 const TEST: &[Package] = &[
     Package { name: "libvirt-daemon", probe: Probe::Program("libvirtd") },
     Package { name: "qemu-system-x86", probe: Probe::Program("qemu-system-x86_64") },
     Package { name: "qemu-utils", probe: Probe::Program("qemu-img") },
     Package { name: "mount", probe: Probe::Program("losetup") },
-    Package { name: "python3-venv", probe: Probe::Program("python3") },
     // Ceilometer's libvirt, and a module of an old one, are built here: PyPI has no binaries of them.
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
@@ -62,8 +68,9 @@ const TEST: &[Package] = &[
 /// The packages of a need.
 pub fn packages(need: Need) -> Vec<&'static Package> {
     match need {
-        Need::Demo => DEMO.iter().collect(),
-        Need::Test => DEMO.iter().chain(TEST).collect(),
+        Need::Guests => BUILD.iter().chain(GUESTS).collect(),
+        Need::Demo => BUILD.iter().chain(DEMO).collect(),
+        Need::Test => BUILD.iter().chain(DEMO).chain(GUESTS).chain(TEST).collect(),
     }
 }
 

@@ -228,7 +228,7 @@ pub(crate) fn limits_of(d: &mut Decoder<'_>, node: &Node) -> Option<LimitOverrid
     Some(limits(d, &map))
 }
 
-fn limits(d: &mut Decoder<'_>, guest: &Map<'_>) -> LimitOverrides {
+pub(crate) fn limits(d: &mut Decoder<'_>, guest: &Map<'_>) -> LimitOverrides {
     let Some(map) = guest.section(d, "limits", &LIMITS) else { return LimitOverrides::default() };
     LimitOverrides {
         // The ceilings of memory and tables are the sizes of the sandbox's pool.
@@ -244,7 +244,7 @@ fn limits(d: &mut Decoder<'_>, guest: &Map<'_>) -> LimitOverrides {
     }
 }
 
-fn settings(d: &mut Decoder<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
+pub(crate) fn settings(d: &mut Decoder<'_>, node: &Node) -> Option<BTreeMap<String, String>> {
     let Value::Mapping(entries) = &node.value else { return d.expected("a mapping of settings", node) };
     if entries.len() > MAX_SETTINGS {
         d.faults.error(&node.place, format!("{} settings; at most {MAX_SETTINGS}", entries.len()));

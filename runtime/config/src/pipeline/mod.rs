@@ -16,7 +16,7 @@ use std::time::Duration;
 use publisher::{Profile, Target};
 use sample::signature::Secret;
 
-pub(crate) use guest::{GUEST, LIMITS, limits_of};
+pub(crate) use guest::{GUEST, LIMITS, limits, limits_of, settings};
 pub use guest::{Grant, Guest, Isolation, LimitOverrides};
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use host::{Hypervisor, Inspector};
@@ -372,7 +372,7 @@ fn join(d: &mut Decoder<'_>, drafts: &mut [source::Draft], sinks: &[Sink], decla
     }
 }
 
-fn unique<'a>(d: &mut Decoder<'_>, what: &str, names: impl Iterator<Item = (&'a str, &'a Place)>) {
+pub(crate) fn unique<'a>(d: &mut Decoder<'_>, what: &str, names: impl Iterator<Item = (&'a str, &'a Place)>) {
     let mut seen: HashMap<&str, &Place> = HashMap::new();
     for (name, place) in names {
         if let Some(first) = seen.insert(name, place) {

@@ -50,6 +50,23 @@ handed on as it was, is neither.")]
 
 It polls those instances in turn of which the guest gives samples. A debug build of nephoscope measures nothing meaningful.")]
     Bench(GuestBenchArguments),
+    /// Run a guest's cases: recorded readings, and what must come of them.
+    #[command(after_help = "Examples:
+  nephoscope guest test                          all of cases/*.yaml
+  nephoscope guest test cases/restart.yaml --guest build/my-meter.wasm
+  nephoscope guest test cases --output json      for programs
+
+A case file:
+  guest: ../build/my-meter.wasm
+  cases:
+    - name: the maximum in MiB
+      polls:
+        - instance: web-1                        of the example host; see `guest run`
+          change: {memory: {maximum: 536870912}}
+          expect: [{meter: mem.max, volume: 512.0}]
+
+A poll without `expect` fails and shows what came, to be pasted. Exit code 1: cases failed; 2: a file is wrong, nothing was run.")]
+    Test(TestArguments),
 }
 
 /// On what terms a component runs; as a pipeline file has them.
@@ -122,6 +139,18 @@ pub struct GuestBenchArguments {
     pub seconds: u64,
     #[command(flatten)]
     pub terms: TermsArguments,
+    #[arg(long, short, value_enum, default_value_t = Report::Text)]
+    pub output: Report,
+}
+
+#[derive(Debug, Args)]
+pub struct TestArguments {
+    /// Case files, or folders of them (`*.yaml`).
+    #[arg(default_value = "cases")]
+    pub cases: Vec<PathBuf>,
+    /// The component, in place of the one that the files name.
+    #[arg(long, value_name = "FILE")]
+    pub guest: Option<PathBuf>,
     #[arg(long, short, value_enum, default_value_t = Report::Text)]
     pub output: Report,
 }

@@ -8,6 +8,8 @@ mod moments;
 mod run;
 mod run_json;
 mod terms;
+mod test;
+mod test_report;
 
 use sample::Meter;
 use serde_json::{Value, json};
@@ -27,5 +29,6 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
         GuestCommand::Check(arguments) => check::check(arguments),
         GuestCommand::Run(arguments) => run::run(arguments),
         GuestCommand::Bench(arguments) => bench::bench(arguments),
+        GuestCommand::Test(arguments) => test::test(arguments),
     }
 }

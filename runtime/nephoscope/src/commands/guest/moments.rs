@@ -36,7 +36,7 @@ impl Moments {
     pub fn of(arguments: &GuestRunArguments) -> anyhow::Result<Self> {
         if let Some(uri) = &arguments.connect {
             let every = config::arguments::duration(&arguments.every, EVERY.0, EVERY.1)
-                .map_err(|fault| WrongArgument::saying(format!("--every: {fault}")))?;
+                .map_err(|fault| WrongArgument::of(format!("--every: {fault}")))?;
             let settings = Settings { uri: uri.clone(), ..Settings::default() };
             let (uri, polls) = (uri.clone(), arguments.polls);
             return Ok(Self::Live { inspector: Inspector::libvirt(settings), uri, polls, every });
@@ -49,7 +49,7 @@ impl Moments {
                 .collect();
             names.sort_unstable();
             names.dedup();
-            return Err(WrongArgument::saying(format!(
+            return Err(WrongArgument::of(format!(
                 "no instance goes by {unknown:?}; there are {}",
                 names.join(", ")
             ))
@@ -75,7 +75,7 @@ impl Moments {
                     let snapshot = inspector.snapshot(groups).context("the host could not be read")?;
                     if let Some(unknown) = unknown(wanted, [&snapshot].into_iter()).filter(|_| number == 0) {
                         let fault = format!("no instance of {} goes by {unknown:?}", snapshot.host);
-                        return Err(WrongArgument::saying(fault).into());
+                        return Err(WrongArgument::of(fault).into());
                     }
                     each(&uri, &snapshot)?;
                 }
@@ -99,7 +99,7 @@ fn recorded(files: &[PathBuf]) -> anyhow::Result<Vec<(String, Snapshot)>> {
 
 /// A recording.
 pub fn recording(file: &std::path::Path) -> anyhow::Result<Snapshot> {
-    inspector::load(file).map_err(|error| WrongArgument::saying(agent::plan::chain(&error)).into())
+    inspector::load(file).map_err(|error| WrongArgument::of(agent::plan::chain(&error)).into())
 }
 
 /// A wanted instance that none of the moments has.

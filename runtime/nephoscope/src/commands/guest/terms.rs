@@ -11,7 +11,7 @@ use crate::exit::WrongArgument;
 /// The terms that the arguments give.
 pub fn terms(arguments: &TermsArguments) -> anyhow::Result<Terms> {
     let limits = config::arguments::limits(&arguments.limit)
-        .map_err(|fault| WrongArgument::saying(format!("--limit: {fault}")))?;
+        .map_err(|fault| WrongArgument::of(format!("--limit: {fault}")))?;
     let mut terms = Terms {
         grants: arguments.grant.as_ref().map(|grants| grants.iter().copied().collect()),
         limits: agent::plan::limits(&limits),
@@ -20,7 +20,7 @@ pub fn terms(arguments: &TermsArguments) -> anyhow::Result<Terms> {
     for text in &arguments.set {
         let (key, value) = text
             .split_once('=')
-            .ok_or_else(|| WrongArgument::saying(format!("--set {text}: expected KEY=VALUE")))?;
+            .ok_or_else(|| WrongArgument::of(format!("--set {text}: expected KEY=VALUE")))?;
         terms.settings.insert(key.to_owned(), value.to_owned());
     }
     Ok(terms)
@@ -34,9 +34,6 @@ pub fn name(module: &Path) -> String {
 /// The refusal of a component, and where more is said.
 pub fn refused(error: &LoadError, module: &Path) -> anyhow::Error {
     let shown = module.display();
-    WrongArgument::saying(format!(
-        "{}\n`nephoscope guest check {shown}` says more",
-        agent::plan::chain(error)
-    ))
-    .into()
+    WrongArgument::of(format!("{}\n`nephoscope guest check {shown}` says more", agent::plan::chain(error)))
+        .into()
 }

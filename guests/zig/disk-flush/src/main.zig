@@ -1,0 +1,90 @@
+//! What the flushes of each disk took since the last poll, and how many there were in all.
+
+const std = @import("std");
+const c = @import("bindings");
+const history = @import("history.zig");
+const wit = @import("wit.zig");
+
+const allocator = wit.allocator;
+
+const flush_time = "disk.device.flush.time";
+const flush_requests = "disk.device.flush.requests";
+const state_key = "flush.time";
+
+/// A trap, which ends the poll, and no text of it: nobody could read it, and it would be the greater part of the component.
+pub const panic = std.debug.no_panic;
+
+fn poll(failure: *wit.Failure) wit.Error![]wit.Sample {
+    var disks = try wit.read(c.nephoscope_meter_disks_list_disk_t, c.nephoscope_meter_disks_inspect, failure);
+    defer c.nephoscope_meter_disks_list_disk_free(&disks);
+    if (disks.len == 0) return &.{};
+
+    var instance: wit.String = undefined;
+    c.nephoscope_meter_instance_id(&instance);
+    defer c.disk_flush_string_free(&instance);
+    const id = wit.slice(instance);
+
+    var devices_key = wit.borrow("devices");
+    var devices: wit.String = undefined;
+    const picks = c.nephoscope_meter_settings_get(&devices_key, &devices);
+    defer if (picks) c.disk_flush_string_free(&devices);
+
+    var key = wit.borrow(state_key);
+    var stored: c.disk_flush_list_u8_t = undefined;
+    const remembers = c.nephoscope_meter_state_get(&key, &stored);
+    defer if (remembers) c.disk_flush_list_u8_free(&stored);
+    const before = if (remembers) wit.slice(stored) else "";
+
+    var samples: std.ArrayList(wit.Sample) = .empty;
+    var now: std.ArrayList(u8) = .empty;
+    defer now.deinit(allocator);
+    for (disks.ptr[0..disks.len]) |disk| {
+        const device = wit.slice(disk.device);
+        if (picks and !isListed(device, wit.slice(devices))) continue;
+        if (wit.known(disk.flush_time)) |time| {
+            // A counter that went backwards began anew with the instance.
+            if (history.find(before, device)) |last| if (time >= last) {
+                try samples.append(allocator, try wit.sample(flush_time, time - last, id, device));
+            };
+            try history.add(&now, allocator, device, time);
+        }
+        if (wit.known(disk.flush_requests)) |requests| {
+            try samples.append(allocator, try wit.sample(flush_requests, requests, id, device));
+        }
+    }
+    var value: c.disk_flush_list_u8_t = .{ .ptr = now.items.ptr, .len = now.items.len };
+    // Over its quota nothing is stored: the next change is then since an earlier poll.
+    _ = c.nephoscope_meter_state_set(&key, &value);
+    return samples.toOwnedSlice(allocator);
+}
+
+/// Whether a list such as "vda, vdb" has this device.
+fn isListed(device: []const u8, list: []const u8) bool {
+    var names = std.mem.tokenizeAny(u8, list, ", ");
+    while (names.next()) |name| if (std.mem.eql(u8, name, device)) return true;
+    return false;
+}
+
+fn declare() wit.Error![]wit.Meter {
+    return allocator.dupe(wit.Meter, &.{
+        try wit.meter(flush_time, c.NEPHOSCOPE_METER_TYPES_KIND_DELTA, "ns", "Time of a disk's flushes since the last poll"),
+        try wit.meter(flush_requests, c.NEPHOSCOPE_METER_TYPES_KIND_CUMULATIVE, "request", "Flushes of a disk"),
+    });
+}
+
+export fn exports_nephoscope_meter_pollster_meters(ret: *c.exports_nephoscope_meter_pollster_list_meter_t) void {
+    const meters = declare() catch @panic("out of memory");
+    ret.* = .{ .ptr = meters.ptr, .len = meters.len };
+}
+
+export fn exports_nephoscope_meter_pollster_poll(
+    ret: *c.exports_nephoscope_meter_pollster_list_sample_t,
+    failure: *wit.Failure,
+) bool {
+    const samples = poll(failure) catch |err| switch (err) {
+        error.NoReading => return false,
+        error.OutOfMemory => @panic("out of memory"),
+    };
+    ret.* = .{ .ptr = samples.ptr, .len = samples.len };
+    return true;
+}
