@@ -8,7 +8,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::Format;
 
-pub use guest::{BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestCommand, TestArguments};
+pub use guest::{
+    BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestCommand, NewArguments, TestArguments,
+};
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]

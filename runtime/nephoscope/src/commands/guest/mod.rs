@@ -2,6 +2,7 @@
 
 mod bindings;
 mod componentize;
+mod new;
 mod test;
 mod test_report;
 
@@ -11,6 +12,7 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
     match command {
         GuestCommand::Bindings(arguments) => bindings::bindings(arguments),
         GuestCommand::Componentize(arguments) => componentize::componentize(arguments),
+        GuestCommand::New(arguments) => new::new(arguments),
         GuestCommand::Test(arguments) => test::test(arguments),
     }
 }
