@@ -14,6 +14,7 @@
 //! | [`check`] | what a file is, what it would read, its meters, and everything that is wrong with it |
 //! | [`example`] | two moments of a made-up host, to try guests on |
 //! | [`play`] | polls of one component over snapshots, outside a pipeline |
+//! | [`project`] | new projects, of templates in each language |
 //! | [`cases`] | tests in data: what must come of polls, compared to the bit |
 #![forbid(unsafe_code)]
 
@@ -24,4 +25,5 @@ pub mod check;
 pub mod componentize;
 pub mod example;
 pub mod play;
+pub mod project;
 pub mod world;

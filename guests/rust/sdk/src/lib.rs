@@ -34,7 +34,7 @@ mod stopped;
 pub mod bindings {
     #![allow(missing_docs)]
     wit_bindgen::generate!({
-        path: "../../../wit/v0.1.0",
+        path: "wit",
         world: "full",
         pub_export_macro: true,
         export_macro_name: "export_pollster",

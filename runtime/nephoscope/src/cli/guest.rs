@@ -2,13 +2,23 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand, ValueEnum};
 use sandbox::Capability;
+use workbench::project::Language;
 
 use super::Report;
 
 #[derive(Debug, Subcommand)]
 pub enum GuestCommand {
+    /// Make a project: a guest that builds at once, with its tests.
+    #[command(after_help = "Examples:
+  nephoscope guest new --lang python my-meter
+  nephoscope guest new --lang rust dropped-packets --meter vnic.dropped --into guests/dropped-packets
+
+The project measures what `mem.max` does, under your names, until you write something else. What is to be installed, and how it is built, tested \
+and run, is printed and in its README.md.")]
+    New(NewArguments),
     /// Generate what a guest's source includes or imports, for C, C++, Zig and Go.
     #[command(after_help = "Examples:
   nephoscope guest bindings c --out build/bindings      from the folder wit/
@@ -142,6 +152,21 @@ pub struct GuestBenchArguments {
     pub terms: TermsArguments,
     #[arg(long, short, value_enum, default_value_t = Report::Text)]
     pub output: Report,
+}
+
+#[derive(Debug, Args)]
+pub struct NewArguments {
+    /// The language.
+    #[arg(long = "lang", value_name = "LANGUAGE", value_parser = PossibleValuesParser::new(Language::all().iter().map(|language| language.name)))]
+    pub language: String,
+    /// The guest's name: lower-case words with hyphens between.
+    pub name: String,
+    /// The meter that it declares [default: the name, with dots for its hyphens].
+    #[arg(long, value_name = "METER")]
+    pub meter: Option<String>,
+    /// The folder to write into; it may be there if it is empty [default: the name].
+    #[arg(long, value_name = "DIR")]
+    pub into: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod bindings;
 mod check;
 mod componentize;
 mod moments;
+mod new;
 mod run;
 mod run_json;
 mod terms;
@@ -29,6 +30,7 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
         GuestCommand::Check(arguments) => check::check(arguments),
         GuestCommand::Run(arguments) => run::run(arguments),
         GuestCommand::Bench(arguments) => bench::bench(arguments),
+        GuestCommand::New(arguments) => new::new(arguments),
         GuestCommand::Test(arguments) => test::test(arguments),
     }
 }
