@@ -173,7 +173,7 @@ fn run_shows_failures_refusals_and_the_log() -> Result<()> {
             "warn  web-1     mind the gap",
         ],
     );
-    odd.line(&["4 samples were refused"])?;
+    odd.line(&["4 samples refused"])?;
     let document = json(&site.run(&["guest", "run", "odd.wasm", "--output", "json"])?.expect(3)?)?;
     let poll = &document["rounds"][0]["polls"][0];
     assert_eq!(poll["refused"][1]["label"], "foreign_resource");
@@ -191,11 +191,11 @@ fn run_takes_recordings_and_a_connection() -> Result<()> {
     site.run(&["snapshot", "record", "host.json", "--connect", "test:///default"])?.expect(0)?;
     let recorded = ["guest", "run", &mem_max, "--snapshot", "host.json", "--snapshot", "host.json"];
     let run = site.run(&recorded)?.expect(0)?;
-    has(&run.stdout, &["host.json: 1 instances", "2 polls in 2 rounds: 2 samples"]);
+    has(&run.stdout, &["host.json: 1 instance of", "2 polls in 2 rounds: 2 samples"]);
     let live = ["guest", "run", &mem_max, "--connect", "test:///default", "--polls", "2", "--every", "10ms"];
     has(
         &site.run(&live)?.expect(0)?.stdout,
-        &["test:///default: 1 instances", "mem.max  8192.0", "2 polls in 2 rounds"],
+        &["test:///default: 1 instance of", "mem.max  8192.0", "2 polls in 2 rounds"],
     );
     site.write("broken.json", "{")?;
     site.run(&["guest", "run", &mem_max, "--snapshot", "broken.json"])?

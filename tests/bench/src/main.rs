@@ -68,6 +68,8 @@ fn main() -> Result<()> {
     if wanted("real") {
         cycle::measure_real(&mut table)?;
     }
-    println!("\n{table}");
+    if !table.is_empty() {
+        println!("\n{table}");
+    }
     Ok(())
 }

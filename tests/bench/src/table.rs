@@ -9,6 +9,11 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether there is no figure.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Adds a figure.
     pub fn row(&mut self, what: impl Into<String>, figure: impl Into<String>, goal: impl Into<String>) {
         let row = [what.into(), figure.into(), goal.into()];

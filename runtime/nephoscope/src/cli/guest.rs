@@ -124,6 +124,7 @@ pub struct GuestRunArguments {
     pub instance: Vec<String>,
     #[command(flatten)]
     pub terms: TermsArguments,
+    /// The form of the output.
     #[arg(long, short, value_enum, default_value_t = Rows::Table)]
     pub output: Rows,
 }

@@ -72,7 +72,7 @@ fn play_round(player: &Player, moment: &str, snapshot: &Snapshot, wanted: &[Stri
 const CUTTABLE: &[usize] = &[5, 4, 0];
 
 fn show(player: &Player, round: &Round, out: &mut impl Write) -> anyhow::Result<()> {
-    writeln!(out, "{}: {} instances of {} polled\n", round.moment, round.polls.len(), round.host)?;
+    writeln!(out, "{}: {} of {} polled\n", round.moment, count(round.polls.len(), "instance"), round.host)?;
     let width = terminal_width();
     let mut samples =
         Table::new(["instance", "meter", "volume", "unit", "resource", "metadata"]).fitting(width, CUTTABLE);
@@ -134,14 +134,20 @@ fn cells(player: &Player, polled: &Polled, sample: &GuestSample) -> [String; 6] 
     ]
 }
 
-/// Metadata on one line.
+/// Metadata on one line, without what is null.
 fn short(fields: &serde_json::Map<String, Value>) -> String {
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Object(inner) => format!("{{{}}}", short(inner)),
         other => other.to_string(),
     };
-    fields.iter().map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>().join(" ")
+    let told = fields.iter().filter(|(_, value)| !value.is_null());
+    told.map(|(key, value)| format!("{key}={}", text(value))).collect::<Vec<_>>().join(" ")
+}
+
+/// `1 poll`, `2 polls`.
+fn count(number: usize, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
 
 /// What all rounds come to.
@@ -187,11 +193,14 @@ impl Sum {
 
     fn text(&mut self) -> String {
         let (median, most) = self.micros();
-        let Self { rounds, polls, samples, skipped, handed_on, failed, refused, memory, state, .. } = self;
+        let Self { skipped, handed_on, failed, memory, state, .. } = self;
         format!(
-            "{polls} polls in {rounds} rounds: {samples} samples; {skipped} skipped, {handed_on} handed on, {failed} failed; \
-             {refused} samples refused\n\
+            "{} in {}: {}; {skipped} skipped, {handed_on} handed on, {failed} failed; {} refused\n\
              {median:.1} µs per poll, {most:.1} µs at most; {} KiB of memory at most; {state} bytes of state\n",
+            count(self.polls, "poll"),
+            count(self.rounds, "round"),
+            count(self.samples, "sample"),
+            count(self.refused, "sample"),
             *memory / 1024
         )
     }
@@ -199,10 +208,10 @@ impl Sum {
     fn verdict(&self) -> anyhow::Result<()> {
         let mut missing = Vec::new();
         if self.failed > 0 {
-            missing.push(format!("{} polls failed", self.failed));
+            missing.push(format!("{} failed", count(self.failed, "poll")));
         }
         if self.refused > 0 {
-            missing.push(format!("{} samples were refused", self.refused));
+            missing.push(format!("{} refused", count(self.refused, "sample")));
         }
         if missing.is_empty() { Ok(()) } else { Err(Incomplete(missing.join("; ")).into()) }
     }
