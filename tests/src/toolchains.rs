@@ -47,7 +47,8 @@ pub fn author(folder: &Path, line: &str) -> Result<String> {
         command.env_remove(variable);
     }
     // What cargo has told the test about its own package would be told to another cargo, or another build script.
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_")) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("CARGO_PKG_"))
+    {
         command.env_remove(name);
     }
     for (variable, name) in CACHES {

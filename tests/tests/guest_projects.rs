@@ -28,9 +28,13 @@ fn try_out(language: &str, build: &str, component: &str) -> Result<()> {
     let host: Value = serde_json::from_slice(&fs::read(project.join("host.json"))?)?;
     let instances = host["instances"].as_array().context("no instances")?;
     let memory = |instance: &Value| instance["memory"]["Ok"]["maximum"].as_u64();
-    ensure!(!samples.is_empty() && samples.len() == instances.iter().filter_map(memory).count(), "{published}");
+    ensure!(
+        !samples.is_empty() && samples.len() == instances.iter().filter_map(memory).count(),
+        "{published}"
+    );
     for sample in samples {
-        let instance = instances.iter().find(|instance| instance["identity"]["uuid"] == sample["resource_id"]);
+        let instance =
+            instances.iter().find(|instance| instance["identity"]["uuid"] == sample["resource_id"]);
         let bytes = instance.and_then(memory).context("a sample of no instance")?;
         assert_eq!(sample["counter_name"], "my.own");
         assert_eq!(sample["counter_volume"].as_f64(), Some(bytes as f64 / 1_048_576.0));
