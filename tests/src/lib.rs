@@ -20,6 +20,7 @@ pub mod notification;
 pub mod pipeline;
 pub mod program;
 mod site;
+pub mod toolchains;
 
 pub use bus::Bus;
 pub use genuine::Genuine;
