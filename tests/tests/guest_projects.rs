@@ -1,6 +1,6 @@
 //! `nephoscope guest new`: a project of each language builds at once, its cases pass, and it runs in an agent.
 //!
-//! Rust, and WebAssembly text, are always tried. For the others `cargo xtask guests` brings the tools; without them there is nothing to try.
+//! `cargo xtask guests` brings the tools.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -44,10 +44,10 @@ fn try_out(language: &str, build: &str, component: &str) -> Result<()> {
 
 /// The same with the tools of `target/toolchains`.
 fn try_out_with_tools(language: &str, build: &str) -> Result<()> {
-    if toolchain_path().is_none() {
-        eprintln!("not tried: `cargo xtask guests` installs the tools for {language}");
-        return Ok(());
-    }
+    ensure!(
+        toolchain_path().is_some(),
+        "the tools for {language} are missing: `cargo xtask guests` installs them"
+    );
     try_out(language, build, "build/my-meter.wasm")
 }
 
