@@ -37,6 +37,14 @@ func countersOf(requests, time nephoscope.Option[uint64]) counters {
 	return counters{known: true, requests: requests.Some(), time: time.Some()}
 }
 
+// or is what to remember: the last reading where this poll had none, so that the next mean spans both.
+func (now counters) or(last counters) counters {
+	if now.known {
+		return now
+	}
+	return last
+}
+
 // meanSince is the time of one request. There is none of fewer requests than the minimum, nor where a counter went backwards:
 // then the instance has started again.
 func (now counters) meanSince(last counters, minimum uint64) (mean float64, ok bool) {
@@ -50,10 +58,16 @@ func (now counters) meanSince(last counters, minimum uint64) (mean float64, ok b
 	return float64(now.time-last.time) / float64(requests), true
 }
 
-// format writes disks for the state: of each the length of its name, its name, and the counters of both directions, each of which
+// version is the first byte of a state, and another where what follows it is.
+const version = 1
+
+// format writes disks for the state, of none nothing: the version, then of each the length of its name, its name, and the counters of both directions, each of which
 // begins with 1 where it is known, and is 0 where not. All numbers are varints.
 func format(disks []disk) []byte {
-	var bytes []byte
+	if len(disks) == 0 {
+		return nil
+	}
+	bytes := []byte{version}
 	for _, disk := range disks {
 		bytes = binary.AppendUvarint(bytes, uint64(len(disk.name)))
 		bytes = append(bytes, disk.name...)
@@ -75,8 +89,11 @@ func (now counters) append(bytes []byte) []byte {
 // parse reads what format wrote, by the disks' names. What does not read so is as if it were not there: an older guest may have
 // stored it.
 func parse(bytes []byte) map[string]disk {
+	if len(bytes) == 0 || bytes[0] != version {
+		return nil
+	}
 	disks := make(map[string]disk)
-	text := reader{bytes: bytes}
+	text := reader{bytes: bytes[1:]}
 	for len(text.bytes) > 0 {
 		disk := disk{name: text.name(), reads: text.counters(), writes: text.counters()}
 		if text.damaged {
@@ -115,8 +132,13 @@ func (r *reader) name() string {
 }
 
 func (r *reader) counters() counters {
-	if r.number() == 0 {
+	switch r.number() {
+	case 0:
+		return counters{}
+	case 1:
+		return counters{known: true, requests: r.number(), time: r.number()}
+	default:
+		r.bytes, r.damaged = nil, true
 		return counters{}
 	}
-	return counters{known: true, requests: r.number(), time: r.number()}
 }

@@ -8,6 +8,7 @@ import (
 
 	disks "bindings/nephoscope_meter_disks"
 	instance "bindings/nephoscope_meter_instance"
+	log "bindings/nephoscope_meter_log"
 	settings "bindings/nephoscope_meter_settings"
 	state "bindings/nephoscope_meter_state"
 	_ "bindings/wit_exports"
@@ -65,10 +66,17 @@ func poll() ([]nephoscope.Sample, error) {
 		if sum, ok := requests(reading); ok {
 			sample(total, nephoscope.Count(sum))
 		}
-		now = append(now, current)
+		now = append(now, disk{
+			name:   current.name,
+			reads:  current.reads.or(last.reads),
+			writes: current.writes.or(last.writes),
+		})
 	}
-	// Over its quota nothing is stored: the next means are then since an earlier poll.
-	state.Set(stateKey, format(now))
+	if !state.Set(stateKey, format(now)) {
+		// What is stored is older than this poll: the next means would count some requests twice.
+		state.Set(stateKey, nil)
+		log.Write(log.LevelWarn, "the state does not fit into limits.state_bytes: no means are reported")
+	}
 	return samples, nil
 }
 
@@ -79,11 +87,11 @@ func minimumRequests() (uint64, error) {
 		return 1, nil
 	}
 	minimum, err := strconv.ParseUint(text, 10, 64)
-	if err != nil {
-		return 0, nephoscope.Permanent(fmt.Sprintf("the setting minimum_requests is no count: %q", text))
-	}
 	// Of no requests there is no mean.
-	return max(minimum, 1), nil
+	if err != nil || minimum == 0 {
+		return 0, nephoscope.Permanent(fmt.Sprintf("the setting minimum_requests is a count from 1 on: %q", text))
+	}
+	return minimum, nil
 }
 
 // requests is the sum of a disk's reads and writes, where both are known and it is one.

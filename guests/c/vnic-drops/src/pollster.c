@@ -77,6 +77,7 @@ static sample_t sample_of(const char *meter, uint64_t count, const vnic_t *vnic,
       entry("name", vnic->name),
       entry("mac", vnic->mac),
       optional_entry("fref", &vnic->filterref),
+      entry("vnic_name", vnic->filterref.is_some ? vnic->filterref.val : vnic->name),
       optional_entry("parameters.interfaceid", &vnic->interface_id),
       optional_entry("parameters.bridge", &vnic->bridge),
   };

@@ -12,20 +12,6 @@ namespace {
 constexpr std::string_view meter_name = "vcpu.wait";
 constexpr std::string_view state_key = "wait";
 
-// libvirt's virVcpuState.
-std::string state_name(std::uint32_t state) {
-  switch (state) {
-  case 0:
-    return "offline";
-  case 1:
-    return "running";
-  case 2:
-    return "blocked";
-  default:
-    return std::to_string(state);
-  }
-}
-
 // The setting `delay`: whether the time counts too in which a processor was ready and not run.
 Result<bool> with_delay() {
   std::string setting = find(nephoscope_meter_settings_get, "delay").value_or("false");
@@ -50,8 +36,7 @@ Sample sample(const std::string &id, const nephoscope_meter_cpu_vcpu_t &vcpu, st
       .meter = meter_name,
       .volume = delta,
       .resource_id = id + "-vcpu-" + std::to_string(vcpu.number),
-      .metadata = {{"vcpu.number", std::int64_t{vcpu.number}},
-                   {"vcpu.state", state_name(vcpu.state)}},
+      .metadata = {{"vcpu_number", std::int64_t{vcpu.number}}},
   };
 }
 

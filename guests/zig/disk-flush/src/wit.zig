@@ -26,6 +26,15 @@ pub fn read(
     return reading;
 }
 
+/// An error after which this instance is never polled again.
+pub fn permanent(text: []const u8, failure: *Failure) Error {
+    failure.* = .{
+        .tag = c.NEPHOSCOPE_METER_TYPES_ERROR_PERMANENT,
+        .val = .{ .permanent = try string(&.{text}) },
+    };
+    return error.NoReading;
+}
+
 /// The bytes of a text or a list, which stay whose they are.
 pub fn slice(text: anytype) []const u8 {
     return if (text.len == 0) "" else text.ptr[0..text.len];
