@@ -30,7 +30,7 @@ pub fn build(b: *std.Build) void {
     module.root_module.addCSourceFile(.{ .file = b.path("build/bindings/disk_flush.c") });
     module.root_module.addObjectFile(b.path("build/bindings/disk_flush_component_type.o"));
     module.wasi_exec_model = .reactor;
-    // All of a poll then happens in one page of memory, which makes a fresh instance cheap.
+    // All of a poll then happens in two pages of memory, which makes a fresh instance cheap.
     module.stack_size = 8 * 1024;
 
     const componentize = b.addSystemCommand(&.{ "nephoscope", "guest", "componentize" });

@@ -3,6 +3,7 @@ package export_nephoscope_meter_pollster
 
 import (
 	"errors"
+	"fmt"
 	"runtime/debug"
 
 	types "bindings/nephoscope_meter_types"
@@ -23,7 +24,13 @@ func Meters() []types.Meter {
 }
 
 // Poll gives the runtime WIT's result for Go's pair.
-func Poll() wit.Result[[]types.Sample, types.Error] {
+func Poll() (result wit.Result[[]types.Sample, types.Error]) {
+	// What Go would do of a panic needs timers: its text would be lost.
+	defer func() {
+		if reason := recover(); reason != nil {
+			result = wit.Err[[]types.Sample](types.MakeErrorFailed(fmt.Sprint("panic: ", reason)))
+		}
+	}()
 	samples, err := nephoscope.Poll()
 	if err == nil {
 		return wit.Ok[[]types.Sample, types.Error](samples)

@@ -28,7 +28,7 @@ Rust, Python, JavaScript and TypeScript have tools of their own for this.")]
     Bindings(BindingsArguments),
     /// Make a component of a module that a compiler made, or of WebAssembly text.
     #[command(after_help = "Examples:
-  nephoscope guest componentize build/core.wasm --out build/my-meter.wasm
+  nephoscope guest componentize build/module.core.wasm --out build/my-meter.wasm
   nephoscope guest componentize my-meter.wat --wit wit --out build/my-meter.wasm
 
 A module that was compiled for WASI preview 1 gets the adapter that it needs.")]
