@@ -6,17 +6,24 @@
  * @property {(key: string, value: Uint8Array) => boolean} set
  */
 
+/** What a stored text starts with. Another form gets another number: a newer guest finds what an older one stored. */
+const VERSION = "history 1\n";
+
 /**
  * The numbers of the last poll, and this one's as they come in.
  *
  *     const history = new History(state);
  *     for (const disk of disks.inspect()) {
+ *       if (disk.readRequests === undefined) {
+ *         history.carry(disk.device);
+ *         continue;
+ *       }
  *       const before = history.swap(disk.device, [disk.readRequests]);
  *       …
  *     }
- *     history.keep();
+ *     if (!history.keep()) log.write("warn", "…");
  *
- * Numbers of any size stay exact. A device that one poll leaves out is forgotten.
+ * Integers of 64 bits stay exact. A device that a poll neither swaps nor carries is forgotten: it is gone.
  */
 export class History {
   /** @type {Map<string, readonly bigint[]>} */
@@ -36,7 +43,7 @@ export class History {
   }
 
   /**
-   * Remembers a device's numbers; returns what the last poll remembered of it, if that were as many numbers.
+   * Remembers a device's numbers; returns what was remembered of it before, if that were as many numbers.
    *
    * @template {readonly bigint[]} Numbers
    * @param {string} name
@@ -44,19 +51,28 @@ export class History {
    * @returns {Numbers | undefined}
    */
   swap(name, now) {
+    if (!now.every(isNumber)) throw new RangeError(`a history is of bigints of 64 bits, not ${now.map(String).join(", ")}`);
     this.#now.set(name, now);
     const before = /** @type {Numbers | undefined} */ (this.#before.get(name));
     return before?.length === now.length ? before : undefined;
   }
 
-  /** Stores what was remembered, for the next poll. */
+  /**
+   * Goes on remembering what it has of a device that is there, but of which this poll has no numbers.
+   *
+   * @param {string} name
+   */
+  carry(name) {
+    const before = this.#before.get(name);
+    if (before !== undefined) this.#now.set(name, before);
+  }
+
+  /** Stores what was remembered, for the next poll. False where it is beyond the quota: then nothing is remembered. */
   keep() {
-    // As decimal text: JSON has no numbers that would be exact here.
-    const text = JSON.stringify([...this.#now].map(([name, numbers]) => [name, numbers.map(String)]));
-    if (!this.#state.set(this.#key, new TextEncoder().encode(text))) {
-      // Beyond the quota. What is stored is older than this poll: the next one would count from there what this one has reported.
-      this.#state.set(this.#key, new Uint8Array());
-    }
+    const stored = this.#state.set(this.#key, format(this.#now));
+    // What is there is older than this poll: the next one would count from there what this one has reported.
+    if (!stored) this.#state.set(this.#key, new Uint8Array());
+    return stored;
   }
 }
 
@@ -74,18 +90,48 @@ export function grown(before, now) {
   return by.every((growth) => growth >= 0n) ? /** @type {any} */ (by) : undefined;
 }
 
+/** @param {ReadonlyMap<string, readonly bigint[]>} devices */
+function format(devices) {
+  if (devices.size === 0) return new Uint8Array();
+  // As decimal text: JSON has no numbers that would be exact here.
+  const text = JSON.stringify([...devices].map(([name, numbers]) => [name, numbers.map(String)]));
+  return new TextEncoder().encode(VERSION + text);
+}
+
 /**
+ * What does not read to the last number as `format` writes it is as if it were not there.
+ *
  * @param {Uint8Array | undefined} stored
  * @returns {Map<string, bigint[]>}
  */
 function parse(stored) {
   if (stored === undefined) return new Map();
-  // An older version of the guest may have stored something else: that is as if it were not there.
   try {
-    /** @type {[string, string[]][]} */
-    const devices = JSON.parse(new TextDecoder().decode(stored));
-    return new Map(devices.map(([name, numbers]) => [name, numbers.map(BigInt)]));
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(stored);
+    if (!text.startsWith(VERSION)) return new Map();
+    /** @type {[unknown, unknown[]][]} */
+    const devices = JSON.parse(text.slice(VERSION.length));
+    return new Map(devices.map(([name, numbers]) => [nameOf(name), numbers.map(numberOf)]));
   } catch {
     return new Map();
   }
+}
+
+/** @param {unknown} stored */
+function nameOf(stored) {
+  if (typeof stored !== "string") throw new TypeError("no name");
+  return stored;
+}
+
+/** @param {unknown} stored BigInt alone would make 0 of an empty text and of false. */
+function numberOf(stored) {
+  if (typeof stored !== "string" || !/^-?[0-9]{1,20}$/.test(stored)) throw new TypeError("no number");
+  const number = BigInt(stored);
+  if (!isNumber(number)) throw new RangeError("beyond 64 bits");
+  return number;
+}
+
+/** @param {unknown} number Whether it is what a counter or a difference of two can be: 64 bits, with a sign or without. */
+function isNumber(number) {
+  return typeof number === "bigint" && number >= -(2n ** 63n) && number < 2n ** 64n;
 }

@@ -17,4 +17,4 @@
 
 export { History, grown } from "./history.js";
 export { definePollster } from "./pollster.js";
-export { diskResource, meter, sample, vnicResource } from "./sample.js";
+export { diskResource, meter, sample, vnicMetadata, vnicResource } from "./sample.js";

@@ -58,7 +58,28 @@ export function diskResource(instanceId, { device }) {
  * @param {{ name: string, filterref?: string }} vnic
  */
 export function vnicResource(instanceId, domain, { name, filterref }) {
-  return filterref || `${domain}-${instanceId}-${name}`;
+  return filterref ?? `${domain}-${instanceId}-${name}`;
+}
+
+/**
+ * Ceilometer's metadata of a vnic: its names, its address, its port and bridge, and the parameters of its network filter.
+ *
+ * @param {import("nephoscope:meter/vnics@0.1.0").Vnic} vnic
+ * @returns {Record<string, Scalar>}
+ */
+export function vnicMetadata({ name, mac, filterref, interfaceId, bridge, parameters }) {
+  // Of what a filter is given twice (a list of addresses) the last is kept. A name that is no key costs itself alone.
+  const keys = parameters.filter(([key]) => /^[^.\x00-\x1f\x7f]+$/.test(key)).map(([key, value]) => [`parameters.${key}`, value]);
+  return {
+    name,
+    mac,
+    fref: filterref,
+    vnic_name: filterref ?? name,
+    ...Object.fromEntries(keys),
+    // After the filter's own, which may not be in their place.
+    "parameters.interfaceid": interfaceId,
+    "parameters.bridge": bridge,
+  };
 }
 
 /** @param {Kind} kind */

@@ -5,9 +5,12 @@ that allocation since the last poll, which is negative after a trim.
 """
 
 import math
+import re
 
 from nephoscope_guest import Err, Error_Permanent, History, Sample, disk_resource, meter, pollster, sample
 from wit_world.imports import disks, instance, log, settings, state
+
+S64_MIN = -(2**63)
 
 
 def poll() -> list[Sample]:
@@ -17,6 +20,7 @@ def poll() -> list[Sample]:
     samples = []
     for disk in disks.inspect():
         if disk.allocation is None:
+            history.carry(disk.device)
             continue
         resource, metadata = disk_resource(instance_id, disk), {"disk_name": disk.device}
         if disk.capacity:
@@ -26,8 +30,11 @@ def poll() -> list[Sample]:
                 log.write(log.Level.WARN, f"{disk.device} is {fill:.1f} % full")
         if before := history.swap(disk.device, disk.allocation):
             growth = disk.allocation - before[0]
-            samples.append(sample("disk.device.growth", growth, resource=resource, metadata=metadata))
-    history.keep()
+            # A shrinkage that the contract's integers do not hold is no disk's.
+            if growth >= S64_MIN:
+                samples.append(sample("disk.device.growth", growth, resource=resource, metadata=metadata))
+    if not history.keep():
+        log.write(log.Level.WARN, "the state does not fit into limits.state_bytes: no growth is reported")
     return samples
 
 
@@ -36,11 +43,11 @@ def read_warn_percent() -> float:
     text = settings.get("warn_percent")
     if text is None:
         return math.inf
-    try:
-        return float(text)
-    except ValueError:
-        # No later poll would fare better.
-        raise Err(Error_Permanent(f"the setting warn_percent is no number: {text}")) from None
+    # float alone would take nan, inf and 1_0 too; of too many digits it makes an infinity.
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and math.isfinite(percent := float(text)):
+        return percent
+    # No later poll would fare better.
+    raise Err(Error_Permanent(f"the setting warn_percent is no percentage: {text}"))
 
 
 Pollster = pollster(

@@ -4,32 +4,40 @@
 // since the last poll; a vnic without any packet since then has none, or 0 if the setting `report_idle` is true.
 
 import * as instance from "nephoscope:meter/instance@0.1.0";
+import * as log from "nephoscope:meter/log@0.1.0";
 import * as settings from "nephoscope:meter/settings@0.1.0";
 import * as state from "nephoscope:meter/state@0.1.0";
 import * as vnics from "nephoscope:meter/vnics@0.1.0";
 
-import { History, definePollster, grown, meter, sample, vnicResource } from "../sdk/index.js";
+import { History, definePollster, grown, meter, sample, vnicMetadata, vnicResource } from "../sdk/index.js";
 
 function poll() {
   const [id, domain] = [instance.id(), instance.name()];
-  const reportIdle = settings.get("report_idle") === "true";
+  const reportIdle = readReportIdle();
   const history = new History(state);
   const samples = [];
   for (const vnic of vnics.inspect()) {
     const errors = sum(vnic.rxErrors, vnic.txErrors);
     const packets = sum(vnic.rxPackets, vnic.txPackets);
-    const details = {
-      resource: vnicResource(id, domain, vnic),
-      metadata: { name: vnic.name, mac: vnic.mac, "parameters.bridge": vnic.bridge },
-    };
+    const details = { resource: vnicResource(id, domain, vnic), metadata: vnicMetadata(vnic) };
     if (errors !== undefined) samples.push(sample("network.errors.total", errors, details));
-    if (errors === undefined || packets === undefined) continue;
+    if (errors === undefined || packets === undefined) {
+      history.carry(vnic.name);
+      continue;
+    }
     const now = [errors, packets];
     const ratio = errorsPerPacket(grown(history.swap(vnic.name, now), now), reportIdle);
     if (ratio !== undefined) samples.push(sample("network.errors.ratio", ratio, details));
   }
-  history.keep();
+  if (!history.keep()) log.write("warn", "the state does not fit into limits.state_bytes: no ratios are reported");
   return samples;
+}
+
+function readReportIdle() {
+  const wanted = settings.get("report_idle") ?? "false";
+  if (wanted === "true" || wanted === "false") return wanted === "true";
+  // No later poll would fare better.
+  throw { tag: "permanent", val: `the setting report_idle is neither true nor false: ${wanted}` };
 }
 
 /**

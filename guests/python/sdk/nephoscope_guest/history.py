@@ -3,6 +3,12 @@
 import json
 from typing import Protocol
 
+# What stored bytes start with. Another form gets another number: a newer guest finds what an older one stored.
+VERSION = b"history 1\n"
+
+# What a counter or a difference of two is: 64 bits, with a sign or without.
+LEAST, GREATEST = -(2**63), 2**64 - 1
+
 
 class State(Protocol):
     """What the history is kept in: the module `wit_world.imports.state` is one."""
@@ -16,11 +22,15 @@ class History:
 
         history = History(state)
         for disk in disks.inspect():
+            if disk.read_requests is None:
+                history.carry(disk.device)
+                continue
             before = history.swap(disk.device, disk.read_requests)
             ...
-        history.keep()
+        if not history.keep():
+            log.write(log.Level.WARN, "...")
 
-    Numbers of any size stay exact. A device that one poll leaves out is forgotten.
+    Integers of 64 bits stay exact. A device that a poll neither swaps nor carries is forgotten: it is gone.
     """
 
     def __init__(self, state: State, key: str = "history") -> None:
@@ -30,16 +40,25 @@ class History:
         self._now: dict[str, tuple[int, ...]] = {}
 
     def swap(self, name: str, *now: int) -> tuple[int, ...] | None:
-        """Remembers a device's numbers; what the last poll remembered of it, as many numbers, or None."""
+        """Remembers a device's numbers; what was remembered of it before, as many numbers, or None."""
+        if not all(map(_is_number, now)):
+            raise ValueError(f"a history is of integers of 64 bits, not {now!r}")
         self._now[name] = now
         before = self._before.get(name)
         return before if before and len(before) == len(now) else None
 
-    def keep(self) -> None:
-        """Stores what was remembered, for the next poll."""
-        if not self._state.set(self._key, json.dumps(self._now).encode()):
-            # Beyond the quota. What is stored is older than this poll: the next one would count from there what this one has reported.
+    def carry(self, name: str) -> None:
+        """Goes on remembering what it has of a device that is there, but of which this poll has no numbers."""
+        if name in self._before:
+            self._now[name] = self._before[name]
+
+    def keep(self) -> bool:
+        """Stores what was remembered, for the next poll. False where it is beyond the quota: then nothing is remembered."""
+        stored = self._state.set(self._key, VERSION + json.dumps(self._now).encode() if self._now else b"")
+        if not stored:
+            # What is there is older than this poll: the next one would count from there what this one has reported.
             self._state.set(self._key, b"")
+        return stored
 
 
 def grown(before: tuple[int, ...] | None, *now: int) -> tuple[int, ...] | None:
@@ -50,8 +69,20 @@ def grown(before: tuple[int, ...] | None, *now: int) -> tuple[int, ...] | None:
 
 
 def _parse(stored: bytes | None) -> dict[str, tuple[int, ...]]:
-    # An older version of the guest may have stored something else: that is as if it were not there.
-    try:
-        return {name: tuple(map(int, numbers)) for name, numbers in json.loads(stored or b"{}").items()}
-    except (ValueError, TypeError, AttributeError):
+    """What does not read to the last number as `keep` writes it is as if it were not there."""
+    if stored is None or not stored.startswith(VERSION):
         return {}
+    try:
+        devices = json.loads(stored.removeprefix(VERSION))
+    except (ValueError, OverflowError, RecursionError):
+        return {}
+    if not isinstance(devices, dict):
+        return {}
+    if not all(isinstance(numbers, list) and all(map(_is_number, numbers)) for numbers in devices.values()):
+        return {}
+    return {name: tuple(numbers) for name, numbers in devices.items()}
+
+
+def _is_number(number: object) -> bool:
+    # Not isinstance: True would be one.
+    return type(number) is int and LEAST <= number <= GREATEST

@@ -57,7 +57,7 @@ def disk_resource(instance_id: str, disk: Disk) -> str:
 
 def vnic_resource(instance_id: str, domain: str, vnic: Vnic) -> str:
     """Ceilometer's resource id of a vnic: its network filter; without one the domain's name, the instance and the tap."""
-    return vnic.filterref or f"{domain}-{instance_id}-{vnic.name}"
+    return f"{domain}-{instance_id}-{vnic.name}" if vnic.filterref is None else vnic.filterref
 
 
 def _volume(volume: int | float) -> Volume:

@@ -5,6 +5,7 @@
 
 import * as disks from "nephoscope:meter/disks@0.1.0";
 import * as instance from "nephoscope:meter/instance@0.1.0";
+import * as log from "nephoscope:meter/log@0.1.0";
 import * as settings from "nephoscope:meter/settings@0.1.0";
 import * as state from "nephoscope:meter/state@0.1.0";
 import type { Error as PollError, Sample } from "nephoscope:meter/types@0.1.0";
@@ -22,17 +23,21 @@ function poll(): Sample[] {
   const samples: Sample[] = [];
   for (const disk of disks.inspect()) {
     const bytes = bytesOf(disk, direction);
-    if (bytes === undefined) continue;
+    // Each direction has a history of its own: another setting is no leap of the counter.
+    const counter = `${direction} ${disk.device}`;
+    if (bytes === undefined) {
+      history.carry(counter);
+      continue;
+    }
     const details = { resource: diskResource(id, disk), metadata: { disk_name: disk.device, direction } };
     samples.push(sample("disk.device.bytes.total", bytes, details));
     const now = [bytes, takenAt] as const;
-    // Each direction has a history of its own: another setting is no leap of the counter.
-    const since = grown(history.swap(`${direction} ${disk.device}`, now), now);
+    const since = grown(history.swap(counter, now), now);
     if (since === undefined || since[1] === 0n) continue;
     const perSecond = Number(since[0]) / (Number(since[1]) / NANOS_PER_SECOND);
     samples.push(sample("disk.device.throughput", perSecond, details));
   }
-  history.keep();
+  if (!history.keep()) log.write("warn", "the state does not fit into limits.state_bytes: no throughput is reported");
   return samples;
 }
 
