@@ -20,6 +20,24 @@ const CACHES: [(&str, &str); 5] = [
     ("npm_config_cache", "npm"),
 ];
 
+/// What a build takes from its author, and must not take from whoever runs the tests: `CC=gcc` knows no WebAssembly.
+const FOREIGN: [&str; 14] = [
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "WARNINGS",
+    "ZIG",
+    "NEPHOSCOPE",
+    "GOROOT",
+    "PYTHONPATH",
+    "NODE_OPTIONS",
+    "VIRTUAL_ENV",
+    "RUSTFLAGS",
+    "CARGO_TARGET_DIR",
+    "CARGO_ENCODED_RUSTFLAGS",
+];
+
 /// The folders of the tools' programs; none where they are not installed.
 pub fn toolchain_path() -> Option<Vec<PathBuf>> {
     let venv = root().join("target/toolchains/venv");
@@ -43,7 +61,7 @@ pub fn author(folder: &Path, line: &str) -> Result<String> {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("set -eu\nexec 2>&1\n{line}")]).current_dir(folder).stdin(Stdio::null());
     command.env("PATH", path).env("GOPROXY", "off").env("GOTOOLCHAIN", "local");
-    for variable in ["GOROOT", "VIRTUAL_ENV", "RUSTFLAGS", "CARGO_TARGET_DIR", "CARGO_ENCODED_RUSTFLAGS"] {
+    for variable in FOREIGN {
         command.env_remove(variable);
     }
     // What cargo has told the test about its own package would be told to another cargo, or another build script.

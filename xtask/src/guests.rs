@@ -6,7 +6,7 @@
 //! ```
 
 mod inputs;
-mod project;
+pub mod project;
 pub mod rust;
 #[cfg(test)]
 mod scratch;

@@ -4,6 +4,7 @@
 //! outcome, its tests and its time.
 
 mod programs;
+mod sdks;
 
 use std::process::Command;
 use std::time::Instant;
@@ -16,7 +17,7 @@ use crate::cargo::cargo;
 use crate::guests;
 use crate::progress::{Progress, run as run_command};
 use crate::setup::wasm::Toolchain;
-use crate::setup::{self, Need};
+use crate::setup::{self, Need, toolchains};
 
 /// Crates whose tests start real neighbours.
 const END_TO_END: [&str; 2] = ["nephoscope-lab", "nephoscope-tests"];
@@ -27,7 +28,7 @@ enum Part {
     Lint,
     /// The crates' own tests, without neighbours.
     Unit,
-    /// The guests' tests.
+    /// The tests of the guests' SDKs, and what else checks their sources.
     Guests,
     /// Tests with real neighbours.
     EndToEnd,
@@ -68,7 +69,7 @@ pub fn run(names: &[&str]) -> Result<()> {
         progress.step(&format!("Part: {name}"));
         let start = Instant::now();
         let mut count = Count::default();
-        let done = part.run(toolchain, &mut count);
+        let done = part.run(toolchain, progress, &mut count);
         let seconds = start.elapsed().as_secs_f32();
         let outcome = match done {
             Ok(()) => "ok".to_owned(),
@@ -98,7 +99,7 @@ pub fn run(names: &[&str]) -> Result<()> {
 }
 
 impl Part {
-    fn run(self, toolchain: Toolchain, count: &mut Count) -> Result<()> {
+    fn run(self, toolchain: Toolchain, progress: Progress, count: &mut Count) -> Result<()> {
         match self {
             Part::Lint => {
                 run_command(cargo("fmt").args(["--all", "--check"]))?;
@@ -112,15 +113,11 @@ impl Part {
                 done.and(examples)
             }
             Part::Guests => {
-                // On the host: what is tested is the authors' side, and a component has no test harness.
-                let mut command = Toolchain::Usual.cargo("test");
-                command.args(["--no-fail-fast", "--target-dir", "target", "--target", &host()?]);
-                command.counted(count)?;
-                if toolchain == Toolchain::Usual {
-                    let lint = ["--release", "--target-dir", "target", "--", "-D", "warnings"];
-                    run_command(toolchain.cargo("clippy").args(lint))?;
-                }
-                Ok(())
+                let rust = rust(toolchain, count);
+                // The bindings that they look at are made by it.
+                run_command(cargo("build").args(["--quiet", "--workspace", "--bin", "nephoscope"]))?;
+                let others = sdks::run(&toolchains::install(progress)?, count);
+                rust.and(others)
             }
             Part::EndToEnd => {
                 run_command(cargo("build").args(["--workspace", "--bin", "nephoscope"]))?;
@@ -134,6 +131,19 @@ impl Part {
             ),
         }
     }
+}
+
+/// The tests of the Rust SDK, and of the guests in Rust.
+fn rust(toolchain: Toolchain, count: &mut Count) -> Result<()> {
+    // On the host: what is tested is the authors' side, and a component has no test harness.
+    let mut command = Toolchain::Usual.cargo("test");
+    command.args(["--no-fail-fast", "--target-dir", "target", "--target", &host()?]);
+    command.counted(count)?;
+    if toolchain == Toolchain::Usual {
+        let lint = ["--release", "--target-dir", "target", "--", "-D", "warnings"];
+        run_command(toolchain.cargo("clippy").args(lint))?;
+    }
+    Ok(())
 }
 
 /// The triple of the machine that compiles.

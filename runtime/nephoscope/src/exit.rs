@@ -21,18 +21,18 @@ pub struct Unusable(pub String);
 
 /// An argument is wrong in a way that only its reader can tell.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct WrongArgument(String);
+#[error(transparent)]
+pub struct WrongArgument(anyhow::Error);
 
 impl WrongArgument {
-    /// Takes the reader's words.
-    pub fn new(error: impl std::error::Error) -> Self {
-        Self(error.to_string())
+    /// Takes the reader's words, and what they came from.
+    pub fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(error.into())
     }
 
     /// What is wrong, in words.
     pub fn of(words: impl Into<String>) -> Self {
-        Self(words.into())
+        Self(anyhow::Error::msg(words.into()))
     }
 }
 

@@ -46,6 +46,12 @@ pub enum ComponentizeError {
         /// The file.
         path: PathBuf,
     },
+    /// It says so itself, and a world was named beside: the component would be of both.
+    #[error("{} carries its world already: leave --wit out", path.display())]
+    HasWorld {
+        /// The file.
+        path: PathBuf,
+    },
     /// It does not fit its world.
     #[error("{} does not fit its world: {reason}", path.display())]
     Encode {
@@ -75,6 +81,7 @@ pub fn componentize(path: &Path, world: Option<&World>) -> Result<Vec<u8>, Compo
     let encode =
         |error: anyhow::Error| ComponentizeError::Encode { path: own(), reason: format!("{error:#}") };
     match world {
+        Some(_) if found.has_world => return Err(ComponentizeError::HasWorld { path: own() }),
         Some(world) => embed_component_metadata(&mut module, &world.resolve, world.id, StringEncoding::UTF8)
             .map_err(encode)?,
         None if !found.has_world => return Err(ComponentizeError::NoWorld { path: own() }),
@@ -174,12 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn a_module_that_carries_its_world_needs_no_other() {
+    fn a_module_that_carries_its_world_takes_no_other() {
         let (_folder, path, world) = folder("runs.wasm", "");
         fs::write(&path, module_with_its_world(&world)).unwrap();
         let component = componentize(&path, None).unwrap();
         assert_eq!(names(&component), (vec![], vec!["run".to_owned()]));
-        assert_eq!(componentize(&path, Some(&world)).unwrap(), component, "and it may be named all the same");
+        let error = componentize(&path, Some(&world)).unwrap_err();
+        assert!(matches!(&error, ComponentizeError::HasWorld { path: named } if *named == path), "{error:?}");
+        assert!(error.to_string().ends_with("carries its world already: leave --wit out"), "{error}");
     }
 
     #[test]

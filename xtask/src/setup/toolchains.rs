@@ -38,6 +38,20 @@ const CACHES: [(&str, &str); 5] = [
 const GO: [(&str, &str); 4] =
     [("GOPROXY", "off"), ("GOTOOLCHAIN", "local"), ("GOFLAGS", ""), ("GOENV", "off")];
 
+/// What the projects' builds take from their author, and must not take from whoever runs this: `CC=gcc` knows no WebAssembly.
+const FOREIGN: [&str; 10] = [
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "WARNINGS",
+    "ZIG",
+    "NEPHOSCOPE",
+    "GOROOT",
+    "PYTHONPATH",
+    "NODE_OPTIONS",
+];
+
 /// The installed toolchains.
 #[derive(Clone, Debug)]
 pub struct Toolchains {
@@ -92,11 +106,14 @@ impl Toolchains {
     pub fn command(&self, words: &[&str], folder: &Path, nephoscope: &Path) -> Result<Command> {
         let (program, arguments) = words.split_first().context("no command")?;
         let mut command = Command::new(program);
-        command.args(arguments).current_dir(folder).env("PATH", self.path(nephoscope)?).env_remove("GOROOT");
+        command.args(arguments).current_dir(folder).env("PATH", self.path(nephoscope)?);
         for (variable, name) in CACHES {
             command.env(variable, self.cache.join(name));
         }
         command.envs(GO);
+        for variable in FOREIGN {
+            command.env_remove(variable);
+        }
         forget_own_package(&mut command);
         Ok(command)
     }

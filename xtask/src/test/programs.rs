@@ -84,21 +84,33 @@ pub fn run(programs: &[Program], wrapper: &[&str], count: &mut Count) -> Result<
     Ok(())
 }
 
+/// What a line that a command writes says of its tests.
+pub type Reader = fn(&str) -> Option<Count>;
+
 /// A command that runs tests.
 pub trait Counted {
     /// Runs it, passes its output on, and adds up its result lines.
     fn counted(&mut self, count: &mut Count) -> Result<()>;
+
+    /// The same for another harness than Rust's.
+    fn counted_by(&mut self, reader: Reader, count: &mut Count) -> Result<()>;
 }
 
 impl Counted for Command {
     fn counted(&mut self, count: &mut Count) -> Result<()> {
-        let mut child = self.stdout(Stdio::piped()).spawn().context("failed to start the tests")?;
+        self.counted_by(result_of, count)
+    }
+
+    fn counted_by(&mut self, reader: Reader, count: &mut Count) -> Result<()> {
+        let name = self.get_program().to_string_lossy().into_owned();
+        let mut child =
+            self.stdout(Stdio::piped()).spawn().with_context(|| format!("failed to start {name}"))?;
         let output = child.stdout.take().context("the tests have no output")?;
         for line in BufReader::new(output).split(b'\n') {
             let line = line?;
             let line = String::from_utf8_lossy(&line);
             println!("{line}");
-            if let Some(result) = result_of(&line) {
+            if let Some(result) = reader(&line) {
                 count.passed += result.passed;
                 count.failed += result.failed;
             }
