@@ -64,12 +64,13 @@ export function vnicResource(instanceId, domain, { name, filterref }) {
 /**
  * Ceilometer's metadata of a vnic: its names, its address, its port and bridge, and the parameters of its network filter.
  *
- * @param {import("nephoscope:meter/vnics@0.1.0").Vnic} vnic
+ * @param {{ name: string, mac: string, filterref?: string, interfaceId?: string, bridge?: string, parameters: [string, string][] }} vnic
  * @returns {Record<string, Scalar>}
  */
 export function vnicMetadata({ name, mac, filterref, interfaceId, bridge, parameters }) {
   // Of what a filter is given twice (a list of addresses) the last is kept. A name that is no key costs itself alone.
-  const keys = parameters.filter(([key]) => /^[^.\x00-\x1f\x7f]+$/.test(key)).map(([key, value]) => [`parameters.${key}`, value]);
+  const clean = parameters.filter(([key]) => /^[^.\x00-\x1f\x7f]+$/.test(key));
+  const keys = clean.map(([key, value]) => [`parameters.${key}`, value]);
   return {
     name,
     mac,

@@ -21,7 +21,7 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_NODES: usize = 20_000;
 
 /// The longest single value or key, in bytes: twice the longest setting.
-const MAX_SCALAR: usize = 8192;
+pub(crate) const MAX_SCALAR: usize = 8192;
 
 /// A text of this many bytes, begun ones left out, counts as one value more: so copies of long texts are bounded too.
 const BYTES_OF_A_VALUE: usize = 256;

@@ -79,8 +79,13 @@ pub fn pollster() -> String {
 pub fn bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
     let read = |source| LoadError::Read { path: path.to_owned(), source };
     let mut bytes = Vec::new();
+    // A pipe would be waited for, a device never ends.
+    let regular = |path: &Path| match path.metadata()?.is_file() {
+        true => File::open(path),
+        false => Err(std::io::Error::other("it is no regular file")),
+    };
     // One byte more than allowed tells a file that is too large, however it grows while it is read.
-    File::open(path)
+    regular(path)
         .and_then(|file| file.take(limits::MODULE_BYTES + 1).read_to_end(&mut bytes))
         .map_err(read)?;
     if bytes.len() as u64 > limits::MODULE_BYTES {

@@ -127,16 +127,29 @@ fn worthwhile(player: &Player, snapshot: &Snapshot) -> Result<Vec<Arc<Instance>>
         return Err(BenchError::Empty);
     }
     // A second time: a delta has no sample the first time.
-    player.play(snapshot, |_| true);
     let gives =
         |outcome: &Outcome| matches!(outcome, Outcome::Samples { samples, .. } if !samples.is_empty());
+    let first = player.play(snapshot, |_| true);
     let good: Vec<_> = player
         .play(snapshot, |_| true)
         .into_iter()
         .filter(|polled| gives(&polled.outcome))
         .map(|polled| polled.instance)
         .collect();
-    Ok(if good.is_empty() { snapshot.instances.clone() } else { good })
+    if !good.is_empty() {
+        return Ok(good);
+    }
+    // What a guest refuses, a wrong setting say, is no poll that anybody wants to know the cost of.
+    for polled in &first {
+        let outcome = match &polled.outcome {
+            Outcome::Permanent(why) => why.clone(),
+            Outcome::Failed(failure) if player.handed_on(polled).is_none() => failure.to_string(),
+            _ => continue,
+        };
+        let instance = crate::play::name(&polled.instance).to_owned();
+        return Err(BenchError::Failed { instance, outcome });
+    }
+    Ok(snapshot.instances.clone())
 }
 
 /// What a row of polls shows beside their times.

@@ -13,15 +13,9 @@ use crate::world::World;
 /// Why no component can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentizeError {
-    /// The file cannot be read.
-    #[error("failed to read {}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        #[source]
-        source: std::io::Error,
-    },
+    /// The file cannot be read, or is larger than a module may be.
+    #[error(transparent)]
+    Read(#[from] sandbox::LoadError),
     /// It is neither WebAssembly nor its text.
     #[error("{} is no WebAssembly: {reason}", path.display())]
     Parse {
@@ -68,7 +62,7 @@ pub enum ComponentizeError {
 /// The file is no core module, or one that does not fit its world.
 pub fn componentize(path: &Path, world: Option<&World>) -> Result<Vec<u8>, ComponentizeError> {
     let own = || path.to_owned();
-    let bytes = std::fs::read(path).map_err(|source| ComponentizeError::Read { path: own(), source })?;
+    let bytes = sandbox::module::bytes(path)?;
     let parse = |reason: String| ComponentizeError::Parse { path: own(), reason };
     let mut module = wat::Parser::new()
         .parse_bytes(Some(path), &bytes)
@@ -269,7 +263,7 @@ mod tests {
         let (folder, _, world) = folder("runs.wat", RUNS);
         let path = folder.path().join("gone.wasm");
         let error = componentize(&path, Some(&world)).unwrap_err();
-        assert!(matches!(error, ComponentizeError::Read { .. }), "{error:?}");
+        assert!(matches!(error, ComponentizeError::Read(_)), "{error:?}");
         assert!(error.to_string().contains("gone.wasm"), "{error}");
     }
 }

@@ -13,6 +13,7 @@
 //! | [`componentize`] | a component of a core module, or of WebAssembly text |
 //! | [`check`] | what a file is, what it would read, its meters, and everything that is wrong with it |
 //! | [`example`] | two moments of a made-up host, to try guests on |
+//! | [`text`] | names and texts of others, fit for a terminal |
 //! | [`play`] | polls of one component over snapshots, outside a pipeline |
 //! | [`project`] | new projects, of templates in each language |
 //! | [`cases`] | tests in data: what must come of polls, compared to the bit |
@@ -26,4 +27,5 @@ pub mod componentize;
 pub mod example;
 pub mod play;
 pub mod project;
+pub mod text;
 pub mod world;

@@ -38,6 +38,10 @@ impl World {
     /// It is no WIT, or has no such world.
     pub fn read(folder: &Path, name: Option<&str>) -> Result<Self, WorldError> {
         let path = || folder.to_owned();
+        // A device or a pipe would be read without an end.
+        if !folder.metadata().is_ok_and(|found| found.is_dir() || found.is_file()) {
+            return Err(WorldError::Parse { path: path(), reason: "there is no such folder".to_owned() });
+        }
         let mut resolve = Resolve::default();
         let (package, _) = resolve
             .push_path(folder)

@@ -126,25 +126,30 @@ pub(super) fn change(d: &mut Decoder<'_>, node: &Node) -> Option<Change> {
         Some(node) => value::text(d, node).map(Some),
         None => None,
     };
+    for key in ["power", "display_name", "domain_xml"] {
+        if let Some(node) = map.given(key).filter(|node| node.is_null()) {
+            d.faults.error(&node.place, format!("`{key}` cannot be removed"));
+        }
+    }
     let parts = Parts {
         power: map.optional(d, "power", value::word(POWERS)),
         display_name: map.optional(d, "display_name", value::text),
         project_id: or_none(d, "project_id"),
         user_id: or_none(d, "user_id"),
         xml: map.optional(d, "domain_xml", value::text),
-        memory: of_reading(d, map.get("memory"), |d, node| {
+        memory: of_reading(d, map.given("memory"), |d, node| {
             let map = Map::open(d, node, &MEMORY, Unknown::Refuse)?;
             Some(Patch::read(d, &map, &MEMORY_FIELDS))
         }),
-        cpu: of_reading(d, map.get("cpu"), |d, node| {
+        cpu: of_reading(d, map.given("cpu"), |d, node| {
             let map = Map::open(d, node, &CPU, Unknown::Refuse)?;
             let fields = Patch::read(d, &map, &CPU_FIELDS);
             Some(CpuPatch { fields, vcpus: map.optional(d, "vcpus", devices) })
         }),
-        disks: of_reading(d, map.get("disks"), devices),
-        vnics: of_reading(d, map.get("vnics"), devices),
-        perf: of_reading(d, map.get("perf"), |d, node| pairs(d, node, value::number(0, u64::MAX))),
-        raw: of_reading(d, map.get("raw_stats"), |d, node| pairs(d, node, raw)),
+        disks: of_reading(d, map.given("disks"), devices),
+        vnics: of_reading(d, map.given("vnics"), devices),
+        perf: of_reading(d, map.given("perf"), |d, node| pairs(d, node, value::number(0, u64::MAX))),
+        raw: of_reading(d, map.given("raw_stats"), |d, node| pairs(d, node, raw)),
     };
     Some(Change(Some(Arc::new(parts))))
 }
@@ -156,6 +161,8 @@ fn of_reading<P>(
 ) -> Option<OfReading<P>> {
     let node = node?;
     Some(match (&node.value, single(node)) {
+        // A merge patch removes what is null: then there is no reading.
+        (Value::Null, _) => OfReading::Missing(Missing::NoData),
         (Value::Scalar(_), _) => OfReading::Missing(match value::word(SKIPS)(d, node)? {
             Skip::NotFound => Missing::NotFound,
             Skip::ShutOff => Missing::ShutOff,

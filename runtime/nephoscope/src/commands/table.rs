@@ -3,6 +3,7 @@
 use std::fmt;
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+use workbench::text::printable;
 
 /// No column is cut below this, a UUID's first group and the mark.
 const LEAST: usize = 9;
@@ -38,9 +39,7 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
     /// Adds a row. Control characters, which a tenant may have put into a name, are escaped.
     pub fn row(&mut self, cells: [String; COLUMNS]) {
-        self.rows.push(cells.map(|cell| {
-            if cell.contains(char::is_control) { cell.escape_debug().to_string() } else { cell }
-        }));
+        self.rows.push(cells.map(|cell| printable(&cell)));
     }
 }
 

@@ -21,6 +21,7 @@ use sandbox::{Engine, Limits, LoadError, Module};
 
 use crate::example;
 use crate::play::{Player, Terms, goes_by, name};
+use crate::text::printable;
 
 pub use diff::diff;
 pub use verdict::{Came, Difference};
@@ -105,7 +106,7 @@ fn find(snapshot: &Snapshot, poll: &Poll, faults: &mut Faults) -> Option<Instanc
         }
         (None, _) => {
             let known: Vec<_> =
-                snapshot.instances.iter().take(MAX_KNOWN).map(|instance| name(instance)).collect();
+                snapshot.instances.iter().take(MAX_KNOWN).map(|instance| printable(name(instance))).collect();
             let more = if snapshot.instances.len() > MAX_KNOWN { ", …" } else { "" };
             let known = known.join(", ");
             let message = format!("there is no instance `{}`; there are {known}{more}", wanted.value);

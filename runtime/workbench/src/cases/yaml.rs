@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::text::is_unprintable;
 use config::cases::{Expect, Sample};
 use sample::Volume;
 use serde_json::{Map, Value};
@@ -75,7 +76,14 @@ fn text(text: &str) -> String {
     quoted(text)
 }
 
-/// JSON's quotes are YAML's.
+/// JSON's quotes are YAML's. What JSON leaves as it is, and a YAML file may not hold or a terminal would obey, is escaped too.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string()
+    let mut quoted = String::new();
+    for char in Value::from(text).to_string().chars() {
+        match char {
+            char if is_unprintable(char) => quoted.push_str(&format!("\\u{:04x}", u32::from(char))),
+            char => quoted.push(char),
+        }
+    }
+    quoted
 }

@@ -12,7 +12,7 @@ use super::moments::recording;
 use super::terms::{refused, terms};
 use crate::cli::{GuestBenchArguments, Report};
 use crate::commands::table::Table;
-use crate::exit::Incomplete;
+use crate::exit::{Incomplete, WrongArgument};
 
 pub fn bench(arguments: &GuestBenchArguments) -> anyhow::Result<()> {
     let module = &arguments.module;
@@ -29,6 +29,7 @@ pub fn bench(arguments: &GuestBenchArguments) -> anyhow::Result<()> {
         bench::measure(&Engine::new()?, module, &snapshot, &terms, time).map_err(|error| match error {
             BenchError::Load(error) => refused(&error, module),
             failed @ BenchError::Failed { .. } => Incomplete(failed.to_string()).into(),
+            empty @ BenchError::Empty => WrongArgument::new(empty).into(),
             other => other.into(),
         })?;
     let mut out = std::io::stdout().lock();

@@ -31,5 +31,5 @@ fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(".partial");
     fs::write(&partial, bytes)?;
-    fs::rename(&partial, path)
+    fs::rename(&partial, path).inspect_err(|_| drop(fs::remove_file(&partial)))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use inspector::{Groups, Inspector, Settings, Snapshot};
+use workbench::text::printable;
 use workbench::{example, play};
 
 use crate::cli::GuestRunArguments;
@@ -13,6 +14,9 @@ use crate::exit::WrongArgument;
 
 /// How long may lie between two polls of a connection.
 const EVERY: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(86_400));
+
+/// How many instances a fault names.
+const MOST_NAMED: usize = 20;
 
 /// Where moments come from.
 pub enum Moments {
@@ -49,11 +53,11 @@ impl Moments {
                 .collect();
             names.sort_unstable();
             names.dedup();
-            return Err(WrongArgument::of(format!(
-                "no instance goes by {unknown:?}; there are {}",
-                names.join(", ")
-            ))
-            .into());
+            let more = if names.len() > MOST_NAMED { ", …" } else { "" };
+            // Tenants' texts.
+            let named: Vec<_> = names.iter().take(MOST_NAMED).map(|name| printable(name)).collect();
+            let fault = format!("no instance goes by {unknown:?}; there are {}{more}", named.join(", "));
+            return Err(WrongArgument::of(fault).into());
         }
         Ok(Self::Recorded(recorded))
     }
@@ -74,7 +78,8 @@ impl Moments {
                     }
                     let snapshot = inspector.snapshot(groups).context("the host could not be read")?;
                     if let Some(unknown) = unknown(wanted, [&snapshot].into_iter()).filter(|_| number == 0) {
-                        let fault = format!("no instance of {} goes by {unknown:?}", snapshot.host);
+                        let fault =
+                            format!("no instance of {} goes by {unknown:?}", printable(&snapshot.host));
                         return Err(WrongArgument::of(fault).into());
                     }
                     each(&uri, &snapshot)?;

@@ -26,10 +26,28 @@ pub fn new(arguments: &NewArguments) -> anyhow::Result<()> {
     let steps = project.steps();
     let width = steps.iter().map(|step| step.command.len()).max().unwrap_or_default();
     if folder != Path::new(".") {
-        println!("  cd {}", folder.display());
+        println!("  cd {}", quoted(&folder.display().to_string()));
     }
     for step in steps {
         println!("  {:width$}    # {}", step.command, step.what);
     }
     Ok(())
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &str) -> String {
+    let is_plain = |char: char| char.is_alphanumeric() || "/._-+".contains(char);
+    if path.chars().all(is_plain) { path.to_owned() } else { format!("'{}'", path.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_path_can_be_pasted_into_a_shell() {
+        assert_eq!(quoted("../my-meter"), "../my-meter");
+        assert_eq!(quoted("my meter"), "'my meter'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+    }
 }

@@ -7,6 +7,7 @@ use inspector::{Group, Snapshot};
 use sandbox::{Engine, GuestSample, Module, Outcome};
 use serde_json::Value;
 use workbench::play::{self, Player, Polled};
+use workbench::text::printable;
 
 use super::moments::Moments;
 use super::run_json;
@@ -72,7 +73,13 @@ fn play_round(player: &Player, moment: &str, snapshot: &Snapshot, wanted: &[Stri
 const CUTTABLE: &[usize] = &[5, 4, 0];
 
 fn show(player: &Player, round: &Round, out: &mut impl Write) -> anyhow::Result<()> {
-    writeln!(out, "{}: {} of {} polled\n", round.moment, count(round.polls.len(), "instance"), round.host)?;
+    writeln!(
+        out,
+        "{}: {} of {} polled\n",
+        round.moment,
+        count(round.polls.len(), "instance"),
+        printable(&round.host)
+    )?;
     let width = terminal_width();
     let mut samples =
         Table::new(["instance", "meter", "volume", "unit", "resource", "metadata"]).fitting(width, CUTTABLE);

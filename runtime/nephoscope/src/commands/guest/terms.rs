@@ -12,18 +12,14 @@ use crate::exit::WrongArgument;
 pub fn terms(arguments: &TermsArguments) -> anyhow::Result<Terms> {
     let limits = config::arguments::limits(&arguments.limit)
         .map_err(|fault| WrongArgument::of(format!("--limit: {fault}")))?;
-    let mut terms = Terms {
+    let settings = config::arguments::settings(&arguments.set)
+        .map_err(|fault| WrongArgument::of(format!("--set: {fault}")))?;
+    Ok(Terms {
         grants: arguments.grant.as_ref().map(|grants| grants.iter().copied().collect()),
         limits: agent::plan::limits(&limits),
+        settings,
         ..Terms::default()
-    };
-    for text in &arguments.set {
-        let (key, value) = text
-            .split_once('=')
-            .ok_or_else(|| WrongArgument::of(format!("--set {text}: expected KEY=VALUE")))?;
-        terms.settings.insert(key.to_owned(), value.to_owned());
-    }
-    Ok(terms)
+    })
 }
 
 /// What the component is called in tables and refusals: its file's name without the ending.

@@ -7,6 +7,7 @@ use config::cases::{Expect, Recorded, Sample};
 use sample::Volume;
 use serde_json::{Value, json};
 use workbench::cases::{Difference, Ran, RanPoll, diff, to_yaml};
+use workbench::text::printable;
 
 /// How many of a poll's log lines are shown.
 const LINES: usize = 20;
@@ -17,7 +18,7 @@ pub fn text(file: &Path, cases: &[Ran<'_>]) -> String {
     let mut text = format!("{}\n", file.display());
     for ran in cases {
         let verdict = if ran.passed() { "ok" } else { "FAILED" };
-        let _ = writeln!(text, "  {verdict:<6}  {}", ran.case.name.value);
+        let _ = writeln!(text, "  {verdict:<6}  {}", printable(&ran.case.name.value));
         match &ran.polls {
             Ok(polls) => {
                 polls
