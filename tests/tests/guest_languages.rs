@@ -14,7 +14,7 @@ use inspector::snapshot::Memory;
 use inspector::{Instance, Missing, Snapshot};
 use nephoscope_tests::root;
 use sample::Volume;
-use sandbox::{Engine, GuestSample, Isolation, Limits, Module, Outcome};
+use sandbox::{Engine, GuestSample, Isolation, Module, Outcome};
 use workbench::cases::{Recordings, prepare};
 use workbench::example;
 use workbench::play::{Player, Terms};
@@ -174,9 +174,10 @@ impl Guest {
             let path = entry?.path();
             let file = config::load_cases(&path).map_err(|faults| anyhow!("{faults}"))?.value;
             let mut faults = Faults::default();
+            let limits = agent::plan::limits(&file.limits);
             let prepared = prepare(file, &mut Recordings::default(), &mut faults);
             let Some(prepared) = prepared.filter(|_| !faults.is_fatal()) else { bail!("{faults}") };
-            let cases = prepared.run(engine, module, &self.name, &Limits::default());
+            let cases = prepared.run(engine, module, &self.name, &limits);
             for case in &cases {
                 ensure!(case.passed(), "{}: the case {:?} fails", path.display(), case.case.name.value);
             }
