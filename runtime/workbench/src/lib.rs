@@ -8,7 +8,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`world`] | an author's WIT folder, and the world that is built in it |
-//! | [`bench`] | what a component costs: size, compiling, loading, polls |
+//! | [`bench`](mod@bench) | what a component costs: size, compiling, loading, polls |
 //! | [`bindings`] | generated sources for languages whose own tools cannot read WIT: C (and C++, Zig), Go |
 //! | [`componentize`] | a component of a core module, or of WebAssembly text |
 //! | [`check`] | what a file is, what it would read, its meters, and everything that is wrong with it |
