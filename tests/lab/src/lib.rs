@@ -35,6 +35,7 @@ pub mod process;
 pub mod python;
 mod run;
 pub mod tls;
+mod toolchains;
 mod wait;
 mod wiring;
 
@@ -50,4 +51,5 @@ pub use pike::{Pike, PikeCollector};
 pub use polling::PollingAgent;
 pub use port::free_port;
 pub use run::{command_exists, output};
+pub use toolchains::Toolchains;
 pub use wait::until;

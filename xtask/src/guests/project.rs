@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use lab::Toolchains;
 
 use super::place;
-use crate::setup::toolchains::Toolchains;
+use crate::setup::toolchains;
 
 /// The commands that build a project with one of these files in it.
 const MARKERS: [(&str, &[&[&str]]); 3] = [
@@ -77,13 +78,7 @@ impl Project {
     }
 
     /// Builds it, copies its component to `target` and gives its bytes. An error holds what the build has said.
-    pub fn build(
-        &self,
-        target: &Path,
-        stamp: &str,
-        toolchains: &Toolchains,
-        nephoscope: &Path,
-    ) -> Result<usize> {
+    pub fn build(&self, target: &Path, stamp: &str, tools: &Toolchains, nephoscope: &Path) -> Result<usize> {
         fs::create_dir_all(target.join(&self.language))?;
         // What an earlier toolchain or nephoscope has generated is not seen by make, and what is copied is to come from this build.
         let build = self.folder.join("build");
@@ -96,8 +91,7 @@ impl Project {
         let log = self.file(target, "log");
         let output = File::create(&log).with_context(|| format!("failed to write {}", log.display()))?;
         for words in self.commands {
-            let status = toolchains
-                .command(words, &self.folder, nephoscope)?
+            let status = toolchains::command(tools, words, &self.folder, nephoscope)?
                 .stdin(Stdio::null())
                 .stdout(output.try_clone()?)
                 .stderr(output.try_clone()?)

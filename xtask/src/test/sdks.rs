@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use lab::Toolchains;
 
 use super::programs::{Count, Counted, Reader};
 use crate::guests::project;
 use crate::paths;
-use crate::setup::toolchains::Toolchains;
+use crate::setup::toolchains;
 
 /// Where a command is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +70,7 @@ const fn check(
 }
 
 /// Runs all of them, also where one fails.
-pub fn run(toolchains: &Toolchains, count: &mut Count) -> Result<()> {
+pub fn run(tools: &Toolchains, count: &mut Count) -> Result<()> {
     let nephoscope = paths::binary("nephoscope")?;
     let guests = paths::root().join("guests");
     let projects = project::find(&guests)?;
@@ -89,7 +90,7 @@ pub fn run(toolchains: &Toolchains, count: &mut Count) -> Result<()> {
             let shown = folder.strip_prefix(paths::root()).unwrap_or(&folder).display();
             let line = check.words.join(" ");
             println!("\n     Running {line} in {shown}");
-            let mut command = toolchains.command(check.words, &folder, &nephoscope)?;
+            let mut command = toolchains::command(tools, check.words, &folder, &nephoscope)?;
             if let Err(error) = command.counted_by(check.reader, count) {
                 failed.push(format!("{shown}: {line}: {error:#}"));
             }

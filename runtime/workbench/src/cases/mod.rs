@@ -43,21 +43,10 @@ impl Recordings {
                 Recorded::ExampleLater => example::later(),
                 Recorded::File(path) => inspector::load(path),
             };
-            read.map_err(|error| faults.error(place, chain(&error))).ok()
+            read.map_err(|error| faults.error(place, format!("{:#}", anyhow::Error::from(error)))).ok()
         });
         snapshot.as_ref()
     }
-}
-
-/// An error with what it came from.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }
 
 /// A file's cases with the instances that they poll: for each case, one for each poll.

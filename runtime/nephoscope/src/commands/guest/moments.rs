@@ -104,7 +104,7 @@ fn recorded(files: &[PathBuf]) -> anyhow::Result<Vec<(String, Snapshot)>> {
 
 /// A recording.
 pub fn recording(file: &std::path::Path) -> anyhow::Result<Snapshot> {
-    inspector::load(file).map_err(|error| WrongArgument::of(agent::plan::chain(&error)).into())
+    inspector::load(file).map_err(|error| WrongArgument::new(error).into())
 }
 
 /// A wanted instance that none of the moments has.
