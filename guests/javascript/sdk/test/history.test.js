@@ -39,8 +39,22 @@ test("a device that is left out is forgotten", () => {
   }
 });
 
-test("what was stored in another form is as if it were not there", () => {
-  for (const stored of ["\xff", "{", "{}", "1", '[["vda",1]]', '[["vda",["a"]]]', '[["vda",[null]]]', '[["vda",["1","2"]]]']) {
+test("a device that is carried keeps its last numbers", () => {
+  const state = stateOf();
+  poll(state, { vda: [1n], vdb: [5n] });
+  const history = new History(state);
+  history.carry("vda");
+  history.carry("vdc");
+  assert.equal(history.keep(), true);
+  assert.deepEqual(poll(state, { vda: [3n], vdb: [6n], vdc: [7n] }), { vda: [1n], vdb: undefined, vdc: undefined });
+});
+
+test("what is not whole is as if it were not there", () => {
+  const good = '[["vda",["1"]]]';
+  const damaged = ["\xff", "{", "{}", "1", '[["vda",1]]', '[["vda",["a"]]]', '[["vda",[null]]]', '[["vda",["1","2"]]]'];
+  damaged.push('[["vda",[""]]]', '[["vda",[false]]]', '[["vda",["18446744073709551616"]]]', '[["vda",["0x1"]]]', '[[1,["1"]]]');
+  damaged.push('[["vda",["1"]],["vdb",["x"]]]', `${good}x`);
+  for (const stored of [good, `history 2\n${good}`, ...damaged.map((text) => `history 1\n${text}`)]) {
     const state = stateOf();
     state.values.set("history", Buffer.from(stored, "latin1"));
     assert.deepEqual(poll(state, { vda: [1n] }), { vda: undefined }, stored);
@@ -48,11 +62,20 @@ test("what was stored in another form is as if it were not there", () => {
   }
 });
 
-test("beyond the quota nothing older remains", () => {
-  const state = stateOf(20);
-  poll(state, { vda: [1n] });
-  poll(state, { vda: [1n], vdb: [1000000n] });
-  assert.equal(state.values.size, 0);
+test("numbers beyond 64 bits are refused before they are stored", () => {
+  for (const number of [2n ** 64n, -(2n ** 63n) - 1n, 1]) {
+    assert.throws(() => new History(stateOf()).swap("vda", [number]), RangeError);
+  }
+});
+
+test("beyond the quota nothing older remains, and the guest is told", () => {
+  const state = stateOf(30);
+  for (const [devices, fits] of [[{ vda: [1n] }, true], [{ vda: [1n], vdb: [1000000n] }, false]]) {
+    const history = new History(state);
+    for (const [name, now] of Object.entries(devices)) history.swap(name, now);
+    assert.equal(history.keep(), fits);
+    assert.equal(state.values.has("history"), fits);
+  }
 });
 
 test("what counters grew by is exact, and undefined where one went back", () => {
