@@ -1,5 +1,6 @@
 //! Arguments and help.
 
+mod admin;
 mod guest;
 
 use std::path::PathBuf;
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::Format;
 
+pub use admin::{InstallArguments, ListArguments, RemoveArguments, RollbackArguments};
 pub use guest::{
     BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestBenchArguments, GuestCheckArguments,
     GuestCommand, GuestRunArguments, NewArguments, Rows, TermsArguments, TestArguments,
@@ -53,7 +55,7 @@ pub enum Command {
         #[command(subcommand)]
         command: SampleCommand,
     },
-    /// Write meters of your own: an author's commands, which need no libvirt, no broker and no root.
+    /// Write meters of your own, without libvirt, broker or root; and see, add, swap and remove those of a running agent.
     Guest {
         #[command(subcommand)]
         command: GuestCommand,

@@ -3,7 +3,7 @@
 //! Each step refuses by name. Nothing of a refused module runs, but for `meters()`, which runs under the limits as the last step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct Guest {
     pub(crate) engine: Engine,
     pub(crate) profile: Arc<Profile>,
     pub(crate) component: FullPre<Poll>,
+    module: PathBuf,
+    grants: BTreeSet<Capability>,
     capabilities: BTreeSet<Capability>,
     start_memory: usize,
 }
@@ -208,6 +210,8 @@ impl Guest {
             engine: engine.clone(),
             profile: Arc::new(profile),
             component,
+            module: spec.module,
+            grants: spec.grants,
             capabilities: demand.capabilities.clone(),
             start_memory,
         })
@@ -221,6 +225,21 @@ impl Guest {
     /// The meters that it declared; at least one, each name once.
     pub fn meters(&self) -> &[Meter] {
         &self.profile.meters
+    }
+
+    /// The file that it was described with.
+    pub fn module(&self) -> &Path {
+        &self.module
+    }
+
+    /// What it was granted.
+    pub fn grants(&self) -> &BTreeSet<Capability> {
+        &self.grants
+    }
+
+    /// How much one poll shares with the next.
+    pub fn isolation(&self) -> Isolation {
+        self.profile.isolation
     }
 
     /// What it imports, all of it granted.

@@ -1,18 +1,26 @@
 //! `nephoscope run`: the agent.
 
-use agent::{End, Mode};
+use agent::guests::store::Store;
+use agent::{End, Means, Mode, Plan};
 use anyhow::Context;
+use config::Pipeline;
 use tokio::sync::watch;
 
-use super::{plan, refused, runtime, warn};
+use super::{refused, runtime, warn};
 use crate::cli::RunArguments;
 use crate::exit::Incomplete;
 use crate::signals::asked_to_stop;
 
 pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
-    let loaded = plan(&arguments.pipeline).map_err(|faults| refused(&faults))?;
-    warn(&loaded.warnings);
     let mode = if arguments.once { Mode::Once } else { Mode::Service };
+    let mut file = config::load_pipeline(&arguments.pipeline).map_err(|faults| refused(&faults))?;
+    given_by_systemd(&mut file.value);
+    let store = match mode {
+        Mode::Service => Some(store(&file.value)?),
+        Mode::Once => None,
+    };
+    let loaded = Plan::make(file, Means { store }).map_err(|faults| refused(&faults))?;
+    warn(&loaded.warnings);
     let end = runtime()?.block_on(async {
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(async move {
@@ -30,6 +38,27 @@ pub fn run(arguments: &RunArguments) -> anyhow::Result<()> {
     let end = end.context("the agent did not start")?;
     tracing::info!(samples = end.samples, "ended");
     whole(&end, mode)
+}
+
+/// What systemd made for the agent holds where the file says nothing: `StateDirectory=` and `RuntimeDirectory=`.
+fn given_by_systemd(pipeline: &mut Pipeline) {
+    // Of several folders, with colons between them, the first.
+    let folder = |name| {
+        let folders = std::env::var_os(name)?;
+        std::env::split_paths(&folders).next().filter(|folder| folder.is_absolute())
+    };
+    pipeline.state = pipeline.state.take().or_else(|| folder("STATE_DIRECTORY"));
+    pipeline.socket =
+        pipeline.socket.take().or_else(|| Some(folder("RUNTIME_DIRECTORY")?.join("agent.sock")));
+}
+
+fn store(pipeline: &Pipeline) -> anyhow::Result<Store> {
+    let keep = pipeline.swap.keep;
+    let store = match &pipeline.state {
+        Some(folder) => Store::open(folder, keep),
+        None => Store::temporary(keep),
+    };
+    store.context("the agent did not start")
 }
 
 /// In one cycle, everything that is missing is an exit code; a service has logged it when it happened.
