@@ -79,9 +79,10 @@ impl Plan {
         }
         if roster.sources.iter().all(|source| source.selections.is_empty()) {
             let message = "nothing to poll: no source names a meter that a guest provides";
-            match &pipeline.guest_folder {
-                Some(_) => faults.warning(&whole, format!("{message} yet")),
-                None => faults.error(&whole, message),
+            // One may be put into the guest folder, or one that an operator removed may come back.
+            match pipeline.guest_folder.is_some() || roster.seats.len() < pipeline.guests.len() {
+                true => faults.warning(&whole, format!("{message} yet")),
+                false => faults.error(&whole, message),
             }
         }
         if faults.is_fatal() {
