@@ -44,10 +44,10 @@ impl Plan {
     ///
     /// # Errors
     /// Every fault of the file and of its guests.
-    pub fn make(file: Loaded<Pipeline>, means: Means) -> Result<Loaded<Self>, Faults> {
+    pub fn make(file: Loaded<Pipeline>, mut means: Means) -> Result<Loaded<Self>, Faults> {
         let Loaded { value: pipeline, warnings: mut faults } = file;
         let whole = Place::file(pipeline.path.display().to_string().into());
-        let engine = match Engine::new() {
+        let engine = match Engine::with(means.cache.take(), means.compiler.take()) {
             Ok(engine) => engine,
             Err(error) => {
                 faults.error(&whole, chain(&error));

@@ -15,6 +15,9 @@ pub use guest::{
     GuestCommand, GuestRunArguments, NewArguments, Rows, TermsArguments, TestArguments,
 };
 
+/// The command that an agent starts itself with to compile a module.
+pub const COMPILE: &str = "compile-module";
+
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]
 #[command(
@@ -60,6 +63,9 @@ pub enum Command {
         #[command(subcommand)]
         command: GuestCommand,
     },
+    /// Compile a module from standard input: what a running agent starts itself for.
+    #[command(name = COMPILE, hide = true)]
+    CompileModule,
     /// A host's readings, for replay and for tests of guests.
     Snapshot {
         #[command(subcommand)]

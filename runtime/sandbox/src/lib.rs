@@ -17,7 +17,9 @@
 //! | [`engine`] | wasmtime's settings and the thread that ticks epochs |
 //! | [`module`] | the first half of loading: from a file to a compiled component, whose imports and exports are known |
 //! | [`guest`] | loading: from a file to a checked, linked, asked guest |
-//! | [`cached`] | what loading a compiled component from a cache takes |
+//! | [`compile`] | from a module to machine code, here or in a child |
+//! | [`cache`] | machine code that is kept |
+//! | [`cached`] | loading it: the one place of `unsafe` |
 //! | [`session`] | polling: one guest over the instances of a cycle |
 //! | [`samples`] | what a guest returned, checked |
 //! | [`failure`] | the fixed labels of everything that can go wrong |
@@ -26,8 +28,10 @@
 //! `unsafe` is allowed in the module `cached` alone.
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod cached;
 pub mod capability;
+pub mod compile;
 mod contract;
 mod declaration;
 pub mod engine;
@@ -42,7 +46,9 @@ pub mod session;
 pub mod state;
 mod wasi;
 
+pub use cache::Cache;
 pub use capability::Capability;
+pub use compile::Compiler;
 pub use engine::Engine;
 pub use failure::{Failure, Refusal, Skip};
 pub use guest::{Guest, Isolation, LoadError, Spec};

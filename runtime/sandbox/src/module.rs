@@ -33,8 +33,10 @@ impl Module {
     /// # Errors
     /// It is no component.
     pub fn compile(engine: &Engine, bytes: &[u8], path: &Path) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine.wasmtime(), bytes).map_err(|source| {
-            LoadError::NotAComponent { path: path.to_owned(), hint: hint(bytes), source }
+        let component = engine.compile(bytes).map_err(|source| LoadError::NotAComponent {
+            path: path.to_owned(),
+            hint: hint(bytes),
+            source,
         })?;
         let demand = capability::demanded(&component);
         Ok(Self { component, demand })

@@ -40,6 +40,7 @@ use std::time::Instant;
 
 use chrono::Utc;
 use config::Pipeline;
+use sandbox::{Cache, Compiler};
 
 use gate::{Admitted, Candidate, Refusal};
 use generation::{Generation, Id};
@@ -55,6 +56,10 @@ use warden::Notice;
 pub struct Means {
     /// Where generations are kept; none: the file's modules alone, as for a check or a single cycle.
     pub store: Option<Store>,
+    /// Where compiled code is kept; none: nowhere.
+    pub cache: Option<Cache>,
+    /// What compiles modules beside the polls; none: this process.
+    pub compiler: Option<Compiler>,
 }
 
 /// The guests of an agent.
@@ -144,6 +149,20 @@ impl Guests {
 
     fn entry(&self, guest: &str) -> Entry {
         self.store().as_ref().map(|store| store.entry(guest)).unwrap_or_default()
+    }
+
+    /// Keeps a module that was admitted, for the next start and for a way back.
+    fn keep_module(&self, admitted: &Generation, candidate: &Candidate) {
+        if let Some(store) = &*self.store()
+            && let Err(error) =
+                store.keep_module(admitted.sha256, &candidate.bytes, candidate.signature.as_deref())
+        {
+            tracing::error!(
+                guest = admitted.name(),
+                "the module is not kept: {}",
+                crate::plan::chain(&error)
+            );
+        }
     }
 
     /// What cannot be kept is in force all the same, until the agent ends.

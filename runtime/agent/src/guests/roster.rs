@@ -50,7 +50,7 @@ pub struct Selection {
     pub stand_in: Option<Box<Selection>>,
 }
 
-/// What guests remember, by guest and source. It is there as long as the agent runs, so a guest that was removed and comes back goes on.
+/// What guests remember, by guest and source, whichever generation polls.
 #[derive(Default)]
 pub(crate) struct States {
     by_guest: Mutex<HashMap<(String, usize), Arc<State>>>,

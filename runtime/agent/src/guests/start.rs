@@ -149,12 +149,7 @@ impl Starting<'_> {
                 let stand_in = current.and_then(|kept| self.again(described, &kept, false).ok());
                 let holder = self.guests.generation(admitted, number, stand_in.is_some());
                 entry.admit(&holder, file.vouched, stand_in.is_some());
-                if let Some(store) = &*self.guests.store()
-                    && let Err(error) =
-                        store.keep_module(holder.sha256, &file.bytes, file.signature.as_deref())
-                {
-                    tracing::error!(guest = described.name, "the module is not kept: {}", chain(&error));
-                }
+                self.guests.keep_module(&holder, file);
                 return Ok(Seat { holder, stand_in });
             }
             Err(refusal) => refusal,

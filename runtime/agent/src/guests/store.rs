@@ -267,6 +267,9 @@ impl Store {
     /// Keeps what is known of a guest, now and for the next start.
     pub(crate) fn keep(&mut self, guest: &str, mut entry: Entry) -> Result<(), StoreError> {
         entry.trim(self.keep);
+        if self.ledger.guests.get(guest) == Some(&entry) {
+            return Ok(());
+        }
         self.ledger.guests.insert(guest.to_owned(), entry);
         let path = self.folder.join("guests.json");
         let text = serde_json::to_vec_pretty(&self.ledger)

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -75,12 +76,23 @@ impl Warden {
 
     fn work(mut self) {
         let notices = self.host.guests().notices.clone();
-        let _watcher = watch::watch(self.folders(), move || drop(notices.send(Notice::Changed)));
+        let told = Arc::new(AtomicBool::new(false));
+        let telling = Arc::clone(&told);
+        // However much is written, one notice is on its way.
+        let tell = move || {
+            if !telling.swap(true, Ordering::Relaxed) {
+                let _ = notices.send(Notice::Changed);
+            }
+        };
+        let _watcher = watch::watch(self.folders(), tell);
         loop {
             let wait = self.due.saturating_duration_since(Instant::now());
             match self.inbox.recv_timeout(wait) {
                 Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Notice::Changed) => self.due = self.due.min(Instant::now()),
+                Ok(Notice::Changed) => {
+                    told.store(false, Ordering::Relaxed);
+                    self.due = self.due.min(Instant::now());
+                }
                 Ok(Notice::Passed(id)) => self.passed(id),
                 Ok(Notice::Fallen(id)) => self.fallen(id),
                 Ok(Notice::Order(order, reply)) => drop(reply.send(self.obey(order))),
@@ -177,11 +189,7 @@ impl Warden {
         // One that is itself on probation is not what comes back: the one before it is.
         let stand_in = before.map(|seat| seat.stand_in.as_ref().unwrap_or(&seat.holder));
         let holder = guests.generation(admitted, entry.last + 1, stand_in.is_some());
-        if let Some(store) = &*guests.store()
-            && let Err(error) = store.keep_module(holder.sha256, &file.bytes, file.signature.as_deref())
-        {
-            tracing::error!(guest = guest.name, "the module is not kept: {}", chain(&error));
-        }
+        guests.keep_module(&holder, file);
         entry.admit(&holder, file.vouched, stand_in.is_some());
         entry.seen = Some(holder.sha256);
         self.seat(Seat { holder: Arc::clone(&holder), stand_in: stand_in.cloned() });
