@@ -256,7 +256,7 @@ mod tests {
         ];
         for (what, damage) in damages {
             let folder = tempfile::tempdir().unwrap();
-            let cache = Cache::open(folder.path()).unwrap();
+            let cache = Cache::open(&folder.path().join("compiled")).unwrap();
             let engine = Engine::with(Some(cache.clone()), None).unwrap();
             Module::compile(&engine, COMPONENT, Path::new("x")).unwrap();
             let path = only_file(&cache);
@@ -271,10 +271,11 @@ mod tests {
     #[test]
     fn code_of_another_machine_under_a_right_name_is_thrown_away() {
         let folder = tempfile::tempdir().unwrap();
-        let cache = Cache::open(folder.path()).unwrap();
+        let folder = folder.path().join("compiled");
+        let cache = Cache::open(&folder).unwrap();
         let engine = Engine::new().unwrap();
         let digest = hex(&Sha256::digest(b"no code"));
-        let path = folder.path().join(format!("{}{digest}{ENDING}", stem(engine.wasmtime(), COMPONENT)));
+        let path = folder.join(format!("{}{digest}{ENDING}", stem(engine.wasmtime(), COMPONENT)));
         fs::write(&path, "no code").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(cache.find(engine.wasmtime(), COMPONENT).is_none());

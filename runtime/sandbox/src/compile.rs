@@ -188,6 +188,8 @@ fn confine() -> io::Result<()> {
     limit(Resource::Core, 0)?;
     limit(Resource::Fsize, MOST_CODE)?;
     nice(19)?;
+    // Where memory runs out, it is this process that goes. What has no such file goes by its size.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     Ok(())
 }
 

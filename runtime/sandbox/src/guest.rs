@@ -104,6 +104,24 @@ pub enum LoadError {
         #[source]
         source: wasmtime::Error,
     },
+    /// It is a guest of a contract that this runtime does not have.
+    #[error(
+        "{} is built for {PACKAGE}@{}, and this runtime has {VERSION}: use a nephoscope that has it, or a module built for 0.1",
+        path.display(),
+        versions.join(" and ")
+    )]
+    AnotherVersion {
+        /// The file.
+        path: PathBuf,
+        /// The versions that it names, without this runtime's.
+        versions: Vec<String>,
+    },
+    /// A component of another world.
+    #[error("{} is a component, but no guest: it does not export {PACKAGE}/pollster@{VERSION}", path.display())]
+    NotAPollster {
+        /// The file.
+        path: PathBuf,
+    },
     /// It imports what no Nephoscope offers, or another version of the contract.
     #[error(
         "guest {guest} imports {}, which this runtime does not offer: it has {PACKAGE}@{VERSION} and WASI 0.2",

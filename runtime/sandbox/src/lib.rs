@@ -16,6 +16,7 @@
 //! | [`limits`] | every bound, with its default and its reason |
 //! | [`engine`] | wasmtime's settings and the thread that ticks epochs |
 //! | [`module`] | the first half of loading: from a file to a compiled component, whose imports and exports are known |
+//! | [`world`] | whether a module is a guest of this contract, before it is compiled |
 //! | [`guest`] | loading: from a file to a checked, linked, asked guest |
 //! | [`compile`] | from a module to machine code, here or in a child |
 //! | [`cache`] | machine code that is kept |
@@ -45,6 +46,7 @@ pub mod samples;
 pub mod session;
 pub mod state;
 mod wasi;
+pub mod world;
 
 pub use cache::Cache;
 pub use capability::Capability;

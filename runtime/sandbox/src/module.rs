@@ -97,7 +97,7 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// What a file that does not load looks like.
-fn hint(bytes: &[u8]) -> &'static str {
+pub(crate) fn hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             ": it is a core module; make a component of it (`nephoscope guest componentize`)"

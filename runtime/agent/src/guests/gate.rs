@@ -88,6 +88,7 @@ impl<'a> Gate<'a> {
         recorded: impl FnOnce(&Groups) -> Vec<Arc<Instance>>,
     ) -> Result<Admitted, Refusal> {
         let sha256 = Sha256::of(&candidate.bytes);
+        sandbox::world::check(&candidate.bytes, &candidate.path)?;
         let module = Module::compile(self.engine, &candidate.bytes, &candidate.path)?;
         let guest = Guest::of(self.engine, &module, self.spec(described))?;
         if let Some((meter, owner)) =
