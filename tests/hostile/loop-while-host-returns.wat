@@ -9,7 +9,7 @@
 (module
   (import "nephoscope:meter/instance@0.1.0" "id" (func $id (param i32)))
   (memory (export "memory") 1)
-  (data (i32.const 0) "m")
+  (data (i32.const 0) "n")
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
     (loop $for_ever (br $for_ever)) unreachable)
   (func (export "nephoscope:meter/pollster@0.1.0#meters") (result i32)

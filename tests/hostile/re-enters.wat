@@ -8,7 +8,7 @@
 (module
   (import "nephoscope:meter/instance@0.1.0" "id" (func $id (param i32)))
   (memory (export "memory") 1)
-  (data (i32.const 0) "m")
+  (data (i32.const 0) "o")
   (func $poll (export "nephoscope:meter/pollster@0.1.0#poll") (result i32)
     (call $id (i32.const 512)) (i32.const 512))
   (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) (call $again))

@@ -1,17 +1,22 @@
 //! What a hostile guest does costs its own polls and nothing else: mem.max of every instance arrives in that same cycle.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 
 use anyhow::{Result, ensure};
 use lab::instances;
 use nephoscope_tests::program::lines;
 use nephoscope_tests::{Ended, Guest, Pipeline, Site, broker};
 use serde_json::Value;
+use wat_guests::corpus::{Attack, Expected, corpus};
 use wat_guests::{GOOD, Meter, RESOURCE, SAMPLE, SCRATCH, VOLUME, Wat, text_at_scratch};
 
 const INSTANCES: usize = 12;
 /// Lines about one guest in one cycle: a few failures one by one, that it is set aside, and the sum.
 const LINES: usize = 10;
+
+const ALL_GRANTS: &str =
+    "instance, memory, cpu, disks, vnics, perf, raw-stats, domain-xml, state, settings, log";
 
 const LOOP: &str = "(loop $for_ever (br $for_ever)) unreachable";
 const HOARD: &str =
@@ -216,5 +221,82 @@ fn all_of_them_at_once_leave_the_samples_of_the_good_ones_whole_in_the_store() -
     whole(&mem_max)?;
     assert_eq!(others.len(), INSTANCES);
     assert!(others.iter().all(|sample| sample["meter"] == "good"));
+    Ok(())
+}
+
+#[test]
+fn the_whole_corpus_in_one_agent_beside_an_honest_guest() -> Result<()> {
+    let site = Site::new()?;
+    let folder = site.path("hostile");
+    fs::create_dir(&folder)?;
+    let attacks = corpus();
+    // What loads stands in the pipeline, where it is not tried before it polls. What is refused must not keep the agent from starting, and
+    // what keeps the compiler busy must not keep it waiting: they are put into the guest folder.
+    let mut guests = vec![Guest::mem_max()];
+    for Attack { name, module, expected, grants, .. } in &attacks {
+        let file = format!("{name}.wasm");
+        if matches!(expected, Expected::Refused(_)) || name.starts_with("compile-") {
+            fs::write(folder.join(file), module)?;
+        } else {
+            let guest = Guest::new(name, site.write(&file, module)?, &grants.join(", "));
+            guests.push(Guest { limits: "cpu: 2ms".into(), ..guest });
+        }
+    }
+    let uri = site.test_driver(&instances(INSTANCES))?;
+    let pipeline = Pipeline {
+        more: format!(
+            "guest_folder: {{path: hostile, grants: [{ALL_GRANTS}], limits: {{cpu: 2ms}}}}\nstate: state\nsocket: agent.sock\n\
+             set_aside: {{cycles: 3, first: 1s, most: 2s}}"
+        ),
+        guests,
+        sources: "\n  - {name: all, interval: 1s, meters: [\"*\"]}".into(),
+        ..Pipeline::mem_max(&uri, &[&site.file_sink()])
+    };
+    site.pipeline(&pipeline)?;
+    let mut running = site.start(&["run", "pipeline.yaml"])?;
+    // Cycles enough for all to be polled, set aside and tried again.
+    let mem_max = |sample: &Value| sample["counter_name"] == "mem.max";
+    running.until("ten cycles", || {
+        Ok((site.taken()?.iter().filter(|sample| mem_max(sample)).count() >= 10 * INSTANCES).then_some(()))
+    })?;
+    // Those of the folder come one after the other, while the others poll.
+    let guests = running.until("every guest to be known", || {
+        let listed = site.run(&["guest", "list", "--output", "json", "--socket", "agent.sock"])?.expect(0)?;
+        let guests: Vec<Value> = serde_json::from_str(&listed.stdout)?;
+        Ok((guests.len() > attacks.len()).then_some(guests))
+    })?;
+    let ended = running.stop()?.expect(0)?;
+
+    // The honest guest's samples are all there, in every cycle, and no cycle was late.
+    let mut cycles: BTreeMap<String, usize> = BTreeMap::new();
+    for sample in site.taken()?.iter().filter(|sample| mem_max(sample)) {
+        *cycles.entry(sample["timestamp"].as_str().unwrap_or_default().to_owned()).or_default() += 1;
+    }
+    ensure!(cycles.values().all(|samples| *samples == INSTANCES), "{cycles:?}");
+    ensure!(!ended.stderr.contains("longer than the interval"), "{}", ended.stderr);
+    ensure!(!ended.stderr.contains("fault of this program"), "{}", ended.stderr);
+
+    // Each comes to what its file says, and the reason is named.
+    for Attack { name, expected, .. } in &attacks {
+        let guest = guests.iter().find(|guest| guest["name"] == **name);
+        match expected {
+            Expected::Refused(_) => {
+                // Grants that the folder has and the file does not have it do without are not what is tried here.
+                let state = guest.map_or("", |guest| guest["state"].as_str().unwrap_or_default());
+                let is_out = name == "reading-not-granted" || state == "refused";
+                ensure!(is_out, "{name}: {guest:?}");
+            }
+            Expected::Fails { label, every: 1, from: 1, .. } => {
+                let count = guest.and_then(|guest| guest["figures"]["failures"][label].as_u64());
+                ensure!(count > Some(0), "{name}: {guest:?}");
+            }
+            Expected::Sample { label, .. } => {
+                let count = guest.and_then(|guest| guest["figures"]["refused"][label].as_u64());
+                ensure!(count > Some(0), "{name}: {guest:?}");
+            }
+            // A machine that is busy may not give them as many polls as they would want.
+            Expected::Fails { .. } | Expected::Harmless(_) => ensure!(guest.is_some(), "{name} is not known"),
+        }
+    }
     Ok(())
 }

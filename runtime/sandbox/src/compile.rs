@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,12 +48,13 @@ pub(crate) fn component(
     cache: Option<&Cache>,
     compiler: Option<&Compiler>,
     module: &[u8],
+    stopping: &AtomicBool,
 ) -> wasmtime::Result<Component> {
     if let Some(found) = cache.and_then(|cache| cache.find(engine, module)) {
         return Ok(found);
     }
     if let Some(compiler) = compiler {
-        return in_child(engine, cache, compiler, module);
+        return in_child(engine, cache, compiler, module, stopping);
     }
     let component = Component::from_binary(engine, module)?;
     let Some(cache) = cache else { return Ok(component) };
@@ -77,12 +79,13 @@ fn in_child(
     cache: Option<&Cache>,
     compiler: &Compiler,
     module: &[u8],
+    stopping: &AtomicBool,
 ) -> wasmtime::Result<Component> {
     let code = match cache {
         Some(cache) => cache.begin()?,
         None => NamedTempFile::new()?,
     };
-    compile(compiler, module, code.reopen()?)?;
+    compile(compiler, module, code.reopen()?, stopping)?;
     match cache {
         Some(cache) => cache.keep(engine, module, code),
         None => cached::load(engine, code.path()),
@@ -90,7 +93,7 @@ fn in_child(
 }
 
 /// Has a child compile a module into a file.
-fn compile(compiler: &Compiler, module: &[u8], code: File) -> wasmtime::Result<()> {
+fn compile(compiler: &Compiler, module: &[u8], code: File, stopping: &AtomicBool) -> wasmtime::Result<()> {
     let mut child = Command::new(&compiler.program)
         .args(&compiler.arguments)
         // What the agent's environment says, secrets too, is none of the compiler's business.
@@ -112,7 +115,7 @@ fn compile(compiler: &Compiler, module: &[u8], code: File) -> wasmtime::Result<(
         };
         let writing = scope.spawn(write);
         let reading = scope.spawn(read);
-        let status = wait(&mut child, COMPILE_WALL);
+        let status = wait(&mut child, COMPILE_WALL, stopping);
         let _ = writing.join();
         (status, reading.join().unwrap_or_default())
     });
@@ -126,19 +129,26 @@ fn compile(compiler: &Compiler, module: &[u8], code: File) -> wasmtime::Result<(
                 "its compilation ended with {status}{message}; it may take {seconds} s of computing and {mib} MiB of memory"
             )
         }
+        None if stopping.load(Ordering::Relaxed) => {
+            wasmtime::bail!("its compilation was ended with the program")
+        }
         None => wasmtime::bail!("its compilation took longer than {} s", COMPILE_WALL.as_secs()),
     }
 }
 
 /// The status of a child that ended in time; none where it was killed for it.
-fn wait(child: &mut Child, most: Duration) -> io::Result<Option<std::process::ExitStatus>> {
+fn wait(
+    child: &mut Child,
+    most: Duration,
+    stopping: &AtomicBool,
+) -> io::Result<Option<std::process::ExitStatus>> {
     let deadline = Instant::now() + most;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= deadline {
+        if Instant::now() >= deadline || stopping.load(Ordering::Relaxed) {
             child.kill()?;
             child.wait()?;
             return Ok(None);

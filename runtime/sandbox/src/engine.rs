@@ -1,5 +1,6 @@
 //! wasmtime's settings, and the OS thread that ticks epochs while guests run.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -42,6 +43,7 @@ struct Inner {
     activity: Arc<Activity>,
     cache: Option<Cache>,
     compiler: Option<Compiler>,
+    stopping: AtomicBool,
 }
 
 /// How many sessions run; the ticker sleeps while there are none, so that an idle agent wakes nobody.
@@ -90,7 +92,9 @@ impl Engine {
             .name("epochs".into())
             .spawn(move || tick(&engine, &ticker))
             .map_err(EngineError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { wasmtime, activity, cache, compiler }) })
+        Ok(Self {
+            inner: Arc::new(Inner { wasmtime, activity, cache, compiler, stopping: AtomicBool::new(false) }),
+        })
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -99,8 +103,18 @@ impl Engine {
 
     /// Compiles a component, or finds what was compiled before.
     pub(crate) fn compile(&self, module: &[u8]) -> wasmtime::Result<Component> {
-        let Inner { wasmtime, cache, compiler, .. } = &*self.inner;
-        compile::component(wasmtime, cache.as_ref(), compiler.as_ref(), module)
+        let Inner { wasmtime, cache, compiler, stopping, .. } = &*self.inner;
+        compile::component(wasmtime, cache.as_ref(), compiler.as_ref(), module, stopping)
+    }
+
+    /// Ends compilations in children, the one that goes on too: they fail. For a program that is about to end.
+    pub fn stop_compiling(&self) {
+        self.inner.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether compilations fail because the program is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::Relaxed)
     }
 
     /// Keeps the epochs ticking until the guard is dropped.

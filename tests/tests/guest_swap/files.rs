@@ -76,7 +76,10 @@ fn what_is_refused_leaves_the_old_generation_at_work_and_says_why() -> Result<()
             Version { imports: memory, ..Version::new("m", 2) }.component(),
             "imports memory, but its grants are state",
         ),
-        (Version { first: "unreachable", ..Version::new("m", 2) }.component(), "on trial with the instance"),
+        (
+            Version { first: "unreachable", ..Version::new("m", 2) }.component(),
+            "failed on trial: the instance",
+        ),
     ];
     for (module, reason) in refused {
         replace(&agent.site.path("meter.wasm"), &module)?;
@@ -108,8 +111,9 @@ fn what_is_put_into_the_guest_folder_polls_until_it_is_taken_away() -> Result<()
     // One that is refused does not keep the agent from starting.
     fs::write(folder.join("broken.wasm"), "broken")?;
     agent.start()?;
-    agent.running()?.until_logged(&["WARN", "broken", "left out"])?;
     agent.until_polled("m", 1)?;
+    agent.running()?.until_logged(&["ERROR", "broken", "is refused"])?;
+    assert_eq!(agent.status("broken")?["state"], "refused");
     replace(&folder.join("added.wasm"), &Version::new("added", 3).component())?;
     agent.until_polled("added", 3)?;
     replace(&folder.join("added.wasm"), &Version::new("added", 4).component())?;

@@ -28,7 +28,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::{GOOD, Wat, encode};
+use crate::{GOOD, Meter, Wat, encode};
 
 /// A hostile guest.
 #[derive(Clone, Debug)]
@@ -187,8 +187,9 @@ fn module(name: &str, mut parts: BTreeMap<String, String>) -> Vec<u8> {
     }
     let part = |key: &str| parts.get(key).map(String::as_str).unwrap_or_default();
     let poll = parts.get("poll").map_or(GOOD, String::as_str);
-    Wat { imports: part("imports"), items: part("items"), meters: part("meters"), poll, ..Wat::default() }
-        .component()
+    // All of them can run in one agent: no two guests have one meter.
+    let meter = Meter { name, ..Wat::default().meter };
+    Wat { imports: part("imports"), items: part("items"), meters: part("meters"), poll, meter }.component()
 }
 
 fn altered(mut module: Vec<u8>, cut: Option<u32>, pad: Option<u32>, version: Option<&str>) -> Vec<u8> {

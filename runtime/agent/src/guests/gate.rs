@@ -63,7 +63,7 @@ pub enum Refusal {
         sha256: Sha256,
     },
     /// It failed where it was tried.
-    #[error("guest {guest} failed on trial with {0}", guest = .0.guest)]
+    #[error("guest {} failed on trial", .0.guest)]
     Trial(#[from] Misconduct),
 }
 

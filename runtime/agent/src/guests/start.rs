@@ -41,8 +41,11 @@ pub(crate) fn load(
             Err(refusal) => faults.error(place(&refusal, described), chain(&refusal)),
         }
     }
+    // What is new in the folder is the warden's: however long it takes, the others poll. Where there is none, as in a check, it is now or never.
+    let is_kept = guests.store().is_some();
     for described in in_folder(pipeline) {
-        match starting.seat(&described) {
+        let seat = if is_kept { starting.known(&described) } else { starting.seat(&described) };
+        match seat {
             Ok(seat) => seats.extend(seat),
             Err(refusal) => faults.warning(
                 &described.place,
@@ -132,6 +135,18 @@ impl Starting<'_> {
         }
         entry.seen = held.or(entry.seen);
         self.entries.push((name.clone(), entry));
+        Ok(Some(seat))
+    }
+
+    /// The generation that polled when the agent ended, if there is one, whatever its file holds now.
+    fn known(&mut self, described: &config::Guest) -> Result<Option<Seat>, Refusal> {
+        let mut entry = self.guests.entry(&described.name);
+        let Some(current) = entry.current().cloned() else { return Ok(None) };
+        let seat = self.resume(described, &current, &mut entry)?;
+        for meter in &seat.holder.meters {
+            self.owners.insert(meter.name.to_string(), described.name.clone());
+        }
+        self.entries.push((described.name.clone(), entry));
         Ok(Some(seat))
     }
 

@@ -128,6 +128,9 @@ impl Warden {
             described.extend(gone);
         }
         for guest in described {
+            if host.guests().engine.is_stopping() {
+                return;
+            }
             match self.files.look(&guest.module, now) {
                 Verdict::Same => {}
                 Verdict::Wait(time) => self.due = self.due.min(now + time),
@@ -172,6 +175,8 @@ impl Warden {
         }
         match self.swap(guest, &file, entry.clone()) {
             Ok(_) => true,
+            // That is not the module's fault, and nothing to be remembered.
+            Err(_) if self.host.guests().engine.is_stopping() => true,
             Err(Refusal::Load(LoadError::NotAComponent { .. })) if age < UNFINISHED => false,
             Err(refusal) => {
                 self.refuse(guest, sha256, chain(&refusal), Entry { seen: Some(sha256), ..entry });
@@ -340,7 +345,9 @@ impl Warden {
         let seen = entry.seen;
         let said = self.swap(&guest, candidate, entry.clone()).map_err(|refusal| {
             let reason = chain(&refusal);
-            self.refuse(&guest, sha256, reason.clone(), entry);
+            if !self.host.guests().engine.is_stopping() {
+                self.refuse(&guest, sha256, reason.clone(), entry);
+            }
             reason
         })?;
         if is_of_folder {
@@ -445,8 +452,9 @@ fn put(path: &Path, candidate: &Candidate) -> std::io::Result<()> {
 }
 
 impl Working {
-    /// Waits until what is begun is done: the compilation of a module, at the longest.
+    /// Waits until what is begun is done; a compilation is not waited for.
     pub(crate) fn end(self, host: &Host) {
+        host.guests().engine.stop_compiling();
         host.guests().tell(Notice::Stop);
         if self.0.join().is_err() {
             tracing::error!(
