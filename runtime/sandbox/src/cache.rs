@@ -202,6 +202,9 @@ mod tests {
     use super::*;
     use crate::{Engine, Module};
 
+    /// What it is called, and how it is done to a file.
+    type Damage = (&'static str, fn(&Path));
+
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
     fn only_file(cache: &Cache) -> PathBuf {
@@ -226,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_not_as_it_was_left_is_thrown_away() {
-        let damages: [(&str, fn(&Path)); 6] = [
+        let damages: [Damage; 6] = [
             ("a bit", |path| {
                 let mut bytes = fs::read(path).unwrap();
                 let middle = bytes.len() / 2;
