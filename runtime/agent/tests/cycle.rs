@@ -13,8 +13,17 @@ const INSTANCES: usize = 12;
 
 /// A host of libvirt's test driver with these guests; samples go to a file in the folder.
 fn host(folder: &Path, guests: &[(&str, Wat<'_>, Value)], sources: Value) -> Host {
+    host_of(folder, &lab::instances(INSTANCES), guests, sources)
+}
+
+fn host_of(
+    folder: &Path,
+    instances: &[lab::Guest],
+    guests: &[(&str, Wat<'_>, Value)],
+    sources: Value,
+) -> Host {
     let node = folder.join("node.xml");
-    std::fs::write(&node, lab::node_file(&lab::instances(INSTANCES))).unwrap();
+    std::fs::write(&node, lab::node_file(instances)).unwrap();
     let guests: Vec<Value> = guests
         .iter()
         .map(|(name, wat, more)| {
@@ -80,6 +89,37 @@ async fn a_guest_that_stays_below_its_limits_cannot_take_the_time_of_the_others(
 #[tokio::test(flavor = "multi_thread")]
 async fn each_source_has_its_own_state_of_a_guest() {
     let folder = tempfile::tempdir().unwrap();
+    let sources = json!([
+        { "name": "often", "interval": "1s", "meters": ["polls"] },
+        { "name": "seldom", "interval": "10s", "meters": ["polls"], "resources": [lab::instance(1).uuid] },
+    ]);
+    let host = counting(folder.path(), &lab::instances(INSTANCES), sources);
+    for source in [0, 0, 0, 1] {
+        cycle(&host, source);
+    }
+    let polls = taken(host, folder.path(), "polls").await;
+    assert_eq!(volumes(&polls, &lab::instance(1)), [0, 1, 2, 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_remembered_of_an_instance_that_is_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut instances = lab::instances(3);
+    instances[1].power = lab::Power::ShutOff;
+    instances[2].power = lab::Power::Paused;
+    let sources = json!([{ "name": "all", "interval": "1s", "meters": ["polls"] }]);
+    let host = counting(folder.path(), &instances, sources);
+    for _ in 0..3 {
+        cycle(&host, 0);
+    }
+    let polls = taken(host, folder.path(), "polls").await;
+    assert_eq!(volumes(&polls, &instances[0]), [0, 1, 2]);
+    assert_eq!(volumes(&polls, &instances[1]), [0, 0, 0], "what its poll has set is gone by the next");
+    assert_eq!(volumes(&polls, &instances[2]), [0, 1, 2], "its process is there");
+}
+
+/// A host with a guest that reports how often it was polled before, as far as it remembers.
+fn counting(folder: &Path, instances: &[lab::Guest], sources: Value) -> Host {
     // Remembers a byte more at each poll, and reports how many there were.
     let count = format!(
         "(call $get (i32.const 0) (i32.const 1) (i32.const 8192))
@@ -97,19 +137,11 @@ async fn each_source_has_its_own_state_of_a_guest() {
         meter: meter("polls"),
         ..Wat::default()
     };
-    let sources = json!([
-        { "name": "often", "interval": "1s", "meters": ["polls"] },
-        { "name": "seldom", "interval": "10s", "meters": ["polls"], "resources": [lab::instance(1).uuid] },
-    ]);
-    let host = host(folder.path(), &[("counting", counting, json!({ "grants": ["state"] }))], sources);
-    for source in [0, 0, 0, 1] {
-        cycle(&host, source);
-    }
-    let polls = taken(host, folder.path(), "polls").await;
-    let volumes: Vec<_> = polls
-        .iter()
-        .filter(|sample| sample["resource_id"] == lab::instance(1).uuid)
-        .map(|sample| sample["counter_volume"].as_u64().unwrap())
-        .collect();
-    assert_eq!(volumes, [0, 1, 2, 0]);
+    host_of(folder, instances, &[("counting", counting, json!({ "grants": ["state"] }))], sources)
+}
+
+/// An instance's volumes, in their order.
+fn volumes(samples: &[Value], instance: &lab::Guest) -> Vec<u64> {
+    let of_it = samples.iter().filter(|sample| sample["resource_id"] == instance.uuid);
+    of_it.map(|sample| sample["counter_volume"].as_u64().unwrap()).collect()
 }

@@ -4,6 +4,7 @@
 
 mod cli;
 mod commands;
+mod compiled;
 mod exit;
 mod logging;
 mod signals;

@@ -12,15 +12,14 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::process::geteuid;
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
 use crate::cached;
@@ -89,11 +88,6 @@ impl Cache {
         Ok(cache)
     }
 
-    /// A file for compiled code that is not yet whole.
-    pub(crate) fn begin(&self) -> io::Result<NamedTempFile> {
-        tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)
-    }
-
     /// Compiled code of this module for this engine.
     pub(crate) fn find(&self, engine: &wasmtime::Engine, module: &[u8]) -> Option<Component> {
         let stem = stem(engine, module);
@@ -125,28 +119,25 @@ impl Cache {
         Ok(component)
     }
 
-    /// Keeps compiled code of this module for this engine; loads it.
-    pub(crate) fn keep(
-        &self,
-        engine: &wasmtime::Engine,
-        module: &[u8],
-        code: NamedTempFile,
-    ) -> wasmtime::Result<Component> {
-        let component = cached::load(engine, code.path())?;
-        if let Err(error) = self.persist(&stem(engine, module), code) {
-            tracing::warn!("compiled code is not kept: {error}");
+    /// Keeps compiled code of this module for this engine. What cannot be kept costs a warning, and the next load its time.
+    pub(crate) fn keep(&self, engine: &wasmtime::Engine, module: &[u8], code: &mut dyn Read) {
+        match self.write(&stem(engine, module), code) {
+            Ok(()) => self.prune(),
+            Err(error) => {
+                tracing::warn!("compiled code is not kept in {}: {error}", self.folder.display());
+            }
         }
-        Ok(component)
     }
 
-    fn persist(&self, stem: &str, code: NamedTempFile) -> io::Result<()> {
-        let mut file = code.reopen()?;
-        let digest = digest(&mut file)?;
-        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    fn write(&self, stem: &str, code: &mut dyn Read) -> io::Result<()> {
+        // Its mode is 600 from the start, and it goes away by itself where this fails.
+        let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
+        io::copy(code, &mut file)?;
+        file.rewind()?;
+        let digest = digest(file.as_file_mut())?;
         // What is renamed before it is written would be found empty after a power cut.
-        file.sync_all()?;
-        code.persist(self.folder.join(format!("{stem}{digest}{ENDING}")))?;
-        self.prune();
+        file.as_file().sync_all()?;
+        file.persist(self.folder.join(format!("{stem}{digest}{ENDING}")))?;
         Ok(())
     }
 
@@ -206,10 +197,13 @@ fn hex(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
     use crate::{Engine, Module};
+
+    /// What it is called, and how it is done to a file.
+    type Damage = (&'static str, fn(&Path));
 
     const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 
@@ -235,7 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_not_as_it_was_left_is_thrown_away() {
-        let damages: [(&str, fn(&Path)); 6] = [
+        let damages: [Damage; 6] = [
             ("a bit", |path| {
                 let mut bytes = fs::read(path).unwrap();
                 let middle = bytes.len() / 2;
@@ -280,6 +274,30 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
         assert!(cache.find(engine.wasmtime(), COMPONENT).is_none());
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_written_costs_time_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().join("compiled");
+        let engine = Engine::with(Some(Cache::open(&folder).unwrap()), None).unwrap();
+        fs::remove_dir(&folder).unwrap();
+        Module::compile(&engine, COMPONENT, Path::new("x")).unwrap();
+    }
+
+    #[test]
+    fn several_keep_the_same_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::open(&folder.path().join("compiled")).unwrap();
+        let engine = Engine::with(Some(cache.clone()), None).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Module::compile(&engine, COMPONENT, Path::new("x")).unwrap());
+            }
+        });
+        assert!(cache.find(engine.wasmtime(), COMPONENT).is_some());
+        // What a compiler makes of a module is always the same, so is its name.
+        only_file(&cache);
     }
 
     #[test]

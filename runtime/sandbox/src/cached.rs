@@ -34,10 +34,24 @@ pub fn measure(engine: &Engine, module: &Module) -> wasmtime::Result<CachedLoad>
 
 /// Maps a file of compiled code into memory. The file must be what wasmtime has made of a module that it had validated, in this process or in
 /// a child of it, and nobody but this user may be able to change it.
-#[allow(unsafe_code)]
 pub(crate) fn load(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Component> {
+    match map(engine, path) {
+        Ok(component) => Ok(component),
+        // On a file system that is mounted `noexec` nothing can be mapped as code, and read it can be.
+        Err(_) => copy(engine, &std::fs::read(path)?),
+    }
+}
+
+#[allow(unsafe_code)]
+fn map(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Component> {
     // SAFETY: the file is machine code, and whoever could choose or change it could run anything. Callers have it from a folder that is this
     // user's alone, with a digest that was taken when it was written (`cache`), or have made it a moment ago (`compile`, `measure`: a temporary
-    // file, which only this user can open). wasmtime refuses what is of another version, target or engine.
+    // file, or one without a name, which only this user can open). wasmtime refuses what is of another version, target or engine.
     unsafe { Component::deserialize_file(engine, path) }
+}
+
+#[allow(unsafe_code)]
+fn copy(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: as of `map`; these are the bytes of that file.
+    unsafe { Component::deserialize(engine, code) }
 }

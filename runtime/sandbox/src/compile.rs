@@ -1,22 +1,23 @@
 //! From a module to machine code: in this process, or in a child of the program that does it beside everything else.
 //!
 //! ```text
-//!  module ──stdin──▶ child: nice, limits of time and memory, no environment ──stdout──▶ a file that only this user can open ──▶ mapped
+//!  module ──stdin──▶ child: nice, limits of time and memory, no environment ──stdout──▶ a file in memory ──▶ the cache ──▶ mapped
 //! ```
 //!
 //! A child has what compiling takes, some ten times a module's size, and gives it back by ending; it takes no time from polls; and a module that
 //! was made to keep the compiler busy is ended with it.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Resource, Rlimit, Signal, nice, set_parent_process_death_signal, setrlimit};
-use tempfile::NamedTempFile;
 use wasmtime::component::Component;
 
 use crate::cache::Cache;
@@ -58,20 +59,12 @@ pub(crate) fn component(
     }
     let component = Component::from_binary(engine, module)?;
     let Some(cache) = cache else { return Ok(component) };
-    match write(cache, &component) {
-        Ok(code) => cache.keep(engine, module, code),
+    match component.serialize() {
+        Ok(code) => cache.keep(engine, module, &mut code.as_slice()),
         // The module is none the worse for it.
-        Err(error) => {
-            tracing::warn!("compiled code is not kept: {error:#}");
-            Ok(component)
-        }
+        Err(error) => tracing::warn!("compiled code is not kept: {error:#}"),
     }
-}
-
-fn write(cache: &Cache, component: &Component) -> wasmtime::Result<NamedTempFile> {
-    let mut code = cache.begin()?;
-    code.write_all(&component.serialize()?)?;
-    Ok(code)
+    Ok(component)
 }
 
 fn in_child(
@@ -81,15 +74,17 @@ fn in_child(
     module: &[u8],
     stopping: &AtomicBool,
 ) -> wasmtime::Result<Component> {
-    let code = match cache {
-        Some(cache) => cache.begin()?,
-        None => NamedTempFile::new()?,
-    };
-    compile(compiler, module, code.reopen()?, stopping)?;
-    match cache {
-        Some(cache) => cache.keep(engine, module, code),
-        None => cached::load(engine, code.path()),
-    }
+    // In memory, and without a name: a disk that is full, or a folder that cannot be written to, refuses no module.
+    let mut code = File::from(memfd_create("compiled", MemfdFlags::CLOEXEC)?);
+    compile(compiler, module, code.try_clone()?, stopping)?;
+    // What the kernel calls a file that has no name.
+    let path = PathBuf::from(format!("/proc/self/fd/{}", code.as_raw_fd()));
+    let Some(cache) = cache else { return cached::load(engine, &path) };
+    // The child wrote through the same position.
+    code.rewind()?;
+    cache.keep(engine, module, &mut code);
+    // From the folder, if it is there: its pages can go back to the disk.
+    cache.find(engine, module).map_or_else(|| cached::load(engine, &path), Ok)
 }
 
 /// Has a child compile a module into a file.

@@ -12,6 +12,7 @@ use crate::contract::{PACKAGE, VERSION};
 use crate::engine::Engine;
 use crate::guest::LoadError;
 use crate::limits;
+use crate::world;
 
 /// A compiled component.
 pub struct Module {
@@ -65,13 +66,19 @@ impl Module {
 
     /// Whether it exports this contract's `pollster`; the types of its functions are not compared yet.
     pub fn is_pollster(&self) -> bool {
-        self.exports().iter().any(|name| *name == pollster())
+        self.exports().iter().any(|name| is_pollster(name))
     }
 }
 
 /// The name of the export that makes a component a guest.
 pub fn pollster() -> String {
     format!("{PACKAGE}/pollster@{VERSION}")
+}
+
+/// Whether an export of this name makes a component a guest of this runtime: this version's `pollster`, or that of another patch.
+pub fn is_pollster(export: &str) -> bool {
+    let version = export.strip_prefix(PACKAGE).and_then(|rest| rest.strip_prefix("/pollster@"));
+    version.is_some_and(world::is_compatible)
 }
 
 /// Reads a module's file, up to [`limits::MODULE_BYTES`].

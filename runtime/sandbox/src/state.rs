@@ -7,6 +7,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use inspector::{Instance, Power, Snapshot};
+
 /// What an entry costs beside its key and value: a map of small entries takes many times their bytes.
 const ENTRY_BYTES: usize = 128;
 
@@ -40,6 +42,11 @@ impl Entries {
     }
 }
 
+/// Whether the process whose counters are remembered may still run. An unknown state is no proof that it does not.
+const fn is_on(power: Power) -> bool {
+    !matches!(power, Power::ShutOff | Power::Crashed)
+}
+
 fn cost(key: &str, value: &[u8]) -> usize {
     ENTRY_BYTES + key.len() + value.len()
 }
@@ -51,9 +58,24 @@ pub struct State {
 }
 
 impl State {
-    /// Drops what belongs to instances that are gone.
-    pub fn retain(&self, instances: &HashSet<&str>) {
-        self.lock().retain(|uuid, _| instances.contains(uuid.as_str()));
+    /// Drops what belongs to instances that this snapshot shows to be gone, shut off or crashed: what is remembered is counters of a
+    /// process that is no more, and those of the next one may have passed them when it is polled.
+    ///
+    /// Of an instance that was left out only its power is known, and that is enough.
+    pub fn follow(&self, snapshot: &Snapshot) {
+        let read =
+            snapshot.instances.iter().map(|instance| (instance.identity.uuid.as_str(), instance.power));
+        let left_out = snapshot.left_out.iter().map(|left_out| (left_out.uuid.as_str(), left_out.power));
+        let on: HashSet<&str> =
+            read.chain(left_out).filter(|(_, power)| is_on(*power)).map(|(uuid, _)| uuid).collect();
+        self.lock().retain(|uuid, _| on.contains(uuid.as_str()));
+    }
+
+    /// The same for one instance that is polled by itself.
+    pub fn follow_one(&self, instance: &Instance) {
+        if !is_on(instance.power) {
+            self.lock().remove(&instance.identity.uuid);
+        }
     }
 
     /// Bytes that are held: keys, values, and 128 for each entry.
@@ -82,6 +104,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use inspector::{Groups, LeftOut};
+
     use super::*;
 
     #[test]
@@ -105,15 +129,36 @@ mod tests {
     }
 
     #[test]
-    fn state_of_instances_that_are_gone_is_dropped() {
+    fn state_of_instances_that_are_gone_or_off_is_dropped() {
+        let left_out = |uuid: &str, power| LeftOut {
+            uuid: uuid.into(),
+            name: uuid.into(),
+            power,
+            why: "its XML was refused".into(),
+        };
+        let snapshot = Snapshot {
+            host: "compute-1".into(),
+            connection: "test:///default".into(),
+            taken_at: 0,
+            groups: Groups::new(),
+            instances: Vec::new(),
+            left_out: vec![
+                left_out("paused", Power::Paused),
+                left_out("unknown", Power::NoState),
+                left_out("off", Power::ShutOff),
+                left_out("crashed", Power::Crashed),
+            ],
+        };
         let state = State::default();
-        for uuid in ["one", "two"] {
+        for uuid in ["gone", "paused", "unknown", "off", "crashed"] {
             let mut entries = Entries::default();
             assert!(entries.set("k".into(), vec![1, 2], 1_000));
             state.keep(uuid, entries);
         }
-        state.retain(&HashSet::from(["two"]));
-        assert_eq!(state.bytes(), ENTRY_BYTES + 3);
-        assert!(state.of("one").get("k").is_none());
+        state.follow(&snapshot);
+        let kept = |uuid: &&str| state.of(uuid).get("k").is_some();
+        let left: Vec<_> = ["gone", "paused", "unknown", "off", "crashed"].into_iter().filter(kept).collect();
+        assert_eq!(left, ["paused", "unknown"]);
+        assert_eq!(state.bytes(), 2 * (ENTRY_BYTES + 3));
     }
 }

@@ -10,10 +10,14 @@ use wasmparser::{Parser, Payload};
 
 use crate::contract::{PACKAGE, VERSION};
 use crate::guest::LoadError;
-use crate::module::hint;
+use crate::module::{hint, is_pollster};
 
 /// Components and modules in each other, at most: a whole Python has two levels.
 const MOST_DEPTH: usize = 16;
+
+/// Versions that a refusal names, and characters of each: a module can be made of nothing but names.
+const NAMED: usize = 3;
+const NAMED_TEXT: usize = 40;
 
 /// Refuses what is no whole component, no guest, or a guest of another version of the contract.
 ///
@@ -26,13 +30,16 @@ pub fn check(bytes: &[u8], path: &Path) -> Result<(), LoadError> {
         source,
     })?;
     let versions: BTreeSet<&str> = names.iter().filter_map(|name| version(name)).collect();
-    let others: Vec<String> =
-        versions.into_iter().filter(|version| !is_compatible(version)).map(str::to_owned).collect();
+    let others: Vec<String> = versions
+        .into_iter()
+        .filter(|version| !is_compatible(version))
+        .take(NAMED)
+        .map(|version| version.chars().take(NAMED_TEXT).collect())
+        .collect();
     if !others.is_empty() {
         return Err(LoadError::AnotherVersion { path: path.to_owned(), versions: others });
     }
-    let pollster = format!("{PACKAGE}/pollster");
-    if names.iter().any(|name| name.split('@').next() == Some(&pollster)) {
+    if names.iter().any(|name| is_pollster(name)) {
         return Ok(());
     }
     Err(LoadError::NotAPollster { path: path.to_owned() })
@@ -44,7 +51,7 @@ fn version(name: &str) -> Option<&str> {
 }
 
 /// Whether what is of this version of the contract is to be found in this runtime's.
-pub(crate) fn is_compatible(version: &str) -> bool {
+pub fn is_compatible(version: &str) -> bool {
     let minor = |version: &str| {
         let mut parts = version.splitn(3, '.').map(|part| part.parse::<u32>().ok());
         let (major, minor, patch) = (parts.next()??, parts.next()??, parts.next()??);

@@ -93,17 +93,16 @@ impl Player {
         self.state.bytes()
     }
 
-    /// Polls one instance.
+    /// Polls one instance; what is remembered of it is dropped before, where it is shut off.
     pub fn poll(&self, instance: &Arc<Instance>) -> Polled {
+        self.state.follow_one(instance);
         poll(&mut self.guest.session(&self.state).keeping_log(), instance)
     }
 
-    /// Polls the instances of one moment as an agent's cycle does: those that are gone are forgotten, and those that the guest
-    /// has said never to poll again are left out.
+    /// Polls the instances of one moment as an agent's cycle does: those that are gone or shut off are forgotten, and those
+    /// that the guest has said never to poll again are left out.
     pub fn play(&self, snapshot: &Snapshot, wanted: impl Fn(&Instance) -> bool) -> Vec<Polled> {
-        let left_out = snapshot.left_out.iter().map(|left_out| left_out.uuid.as_str());
-        let there = snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str());
-        self.state.retain(&there.chain(left_out).collect());
+        self.state.follow(snapshot);
         let mut done_with = self.done_with.lock().unwrap_or_else(PoisonError::into_inner);
         let mut session = self.guest.session(&self.state).keeping_log();
         let mut polls = Vec::new();
@@ -179,6 +178,7 @@ pub fn goes_by(instance: &Instance, name: &str) -> bool {
 mod tests {
     use std::path::Path;
 
+    use inspector::Power;
     use sandbox::LogLevel;
     use wat_guests::{GOOD, Wat, text_at_scratch};
 
@@ -209,8 +209,14 @@ mod tests {
             assert!(polled.memory >= 2 * 65_536 && !polled.took.is_zero());
         }
         let each = player.state_bytes() / polls.len();
-        assert_eq!(player.play(&later, |instance| goes_by(instance, "web-1")).len(), 1);
-        assert_eq!(player.state_bytes(), each * (polls.len() - 1), "cron-1 is gone, web-2 was not polled");
+        let web_1 = |instance: &Instance| goes_by(instance, "web-1");
+        assert_eq!(player.play(&later, web_1).len(), 1);
+        assert_eq!(player.state_bytes(), each * (polls.len() - 2), "cron-1 is gone, off-1 is off");
+        let mut off = later.instances.iter().find(|instance| web_1(instance)).unwrap().clone();
+        Arc::make_mut(&mut off).power = Power::ShutOff;
+        player.poll(&off);
+        player.play(&Snapshot { instances: vec![off], ..later }, |_| false);
+        assert_eq!(player.state_bytes(), 0, "whoever is off has nothing that a start could be compared with");
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Hypervisor {
         })
     }
 
-    /// Drops what is remembered of instances that left the hypervisor.
+    /// Drops what is remembered of instances that left the hypervisor, and what guests remember of those that were shut off.
     pub(super) fn forget_gone(&self, polled: &Polled, snapshot: &Snapshot) {
         let read = snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str());
         // Those that could not be read this time are not gone.
@@ -86,7 +86,7 @@ impl Hypervisor {
         lock(&self.described).retain(|uuid, _| present.contains(uuid.as_str()));
         lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
         for selection in &polled.selections {
-            selection.state.retain(&present);
+            selection.state.follow(snapshot);
         }
     }
 

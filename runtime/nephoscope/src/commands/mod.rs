@@ -14,6 +14,7 @@ use std::path::Path;
 use agent::{Means, Plan};
 use config::{Faults, Loaded};
 
+use crate::compiled;
 use crate::exit::BadFile;
 
 /// A runtime with a few threads; polls run on threads of their own.
@@ -23,7 +24,8 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 
 /// Loads a pipeline file and its guests, as they are in their files.
 fn plan(path: &Path) -> Result<Loaded<Plan>, Faults> {
-    config::load_pipeline(path).and_then(|pipeline| Plan::make(pipeline, Means::default()))
+    let means = Means { cache: compiled::of_author(), ..Means::default() };
+    config::load_pipeline(path).and_then(|pipeline| Plan::make(pipeline, means))
 }
 
 /// Prints every fault; the error then says only that nothing was started.

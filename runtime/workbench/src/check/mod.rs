@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use sample::Meter;
-use sandbox::module::{self, pollster};
-use sandbox::{Capability, Engine, LoadError, Module, capability};
+use sandbox::module::{self, is_pollster, pollster};
+use sandbox::{Capability, Engine, LoadError, Module, capability, world};
 use sha2::{Digest, Sha256};
 
 pub use form::Form;
@@ -153,8 +153,8 @@ fn examine(engine: &Engine, path: &Path, terms: &Terms, report: &mut Report) {
     report.grants = module.capabilities().clone();
     report.wasi = module.wasi_imports().to_vec();
     let is_linked = compare_imports(&module, terms, report);
-    let is_pollster = compare_exports(&module, report);
-    if is_linked && is_pollster {
+    let is_guest = compare_exports(&module, report);
+    if is_linked && is_guest {
         start::start(engine, &module, terms, report);
         custom::compare(report);
     }
@@ -179,7 +179,7 @@ fn compare_imports(module: &Module, terms: &Terms, report: &mut Report) -> bool 
     for import in module.unknown_imports() {
         let of_contract = import.strip_prefix(package).and_then(|rest| rest.strip_prefix('/'));
         match of_contract.and_then(|interface| interface.split_once('@')) {
-            Some((_, other)) if other != version => drop(versions.insert(other)),
+            Some((_, other)) if !world::is_compatible(other) => drop(versions.insert(other)),
             Some((interface, _)) => report.fault(
                 format!("it imports {import}: the contract has no interface `{interface}`"),
                 format!("it has {}", capability::names()),
@@ -225,7 +225,7 @@ fn compare_exports(module: &Module, report: &mut Report) -> bool {
     let (package, version) = capability::CONTRACT;
     report.pollster = exports.iter().find(|name| name.starts_with(&format!("{package}/pollster@"))).cloned();
     match &report.pollster {
-        Some(found) if *found == pollster() => return true,
+        Some(found) if is_pollster(found) => return true,
         Some(found) => {
             let what = format!("it exports {found}, and this runtime calls {}", pollster());
             report

@@ -94,6 +94,18 @@ fn every_fault_of_imports_and_exports_is_told_at_once() {
 }
 
 #[test]
+fn a_guest_of_a_later_patch_is_none_to_mend() {
+    let mut bytes =
+        Wat { meter: WatMeter { name: "m", kind: Kind::Gauge, unit: "" }, ..Wat::default() }.component();
+    let places: Vec<_> = (0..bytes.len()).filter(|at| bytes[*at..].starts_with(b"@0.1.0")).collect();
+    places.into_iter().for_each(|at| bytes[at + 5] = b'7');
+    let report = checked(&bytes, &Terms::default());
+    assert!(report.is_usable(), "{}", said(&report));
+    assert_eq!(report.pollster.as_deref(), Some("nephoscope:meter/pollster@0.1.7"));
+    assert_eq!(report.meters.len(), 1);
+}
+
+#[test]
 fn functions_of_other_types_are_told() {
     let text = r#"(component
         (component $c (type $p (instance (export "poll" (func)))))

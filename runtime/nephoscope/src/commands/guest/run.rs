@@ -14,6 +14,7 @@ use super::run_json;
 use super::terms::{name, refused, terms};
 use crate::cli::{GuestRunArguments, Rows};
 use crate::commands::table::{Table, terminal_width};
+use crate::compiled;
 use crate::exit::Incomplete;
 
 /// One moment and its polls.
@@ -32,7 +33,7 @@ pub fn run(arguments: &GuestRunArguments) -> anyhow::Result<()> {
     let module = &arguments.module;
     let terms = terms(&arguments.terms)?;
     let moments = Moments::of(arguments)?;
-    let engine = Engine::new()?;
+    let engine = Engine::with(compiled::of_author(), None)?;
     let player = Module::read(&engine, module)
         .and_then(|compiled| Player::new(&engine, &compiled, &name(module), &terms))
         .map_err(|error| refused(&error, module))?;

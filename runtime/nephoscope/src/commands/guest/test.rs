@@ -16,6 +16,7 @@ use workbench::play::{Player, Terms};
 use super::test_report;
 use crate::cli::{Report, TestArguments};
 use crate::commands::refused;
+use crate::compiled;
 use crate::exit::{BadFile, WrongArgument};
 
 /// A file that can be run.
@@ -28,7 +29,7 @@ struct Ready {
 
 pub fn test(arguments: &TestArguments) -> anyhow::Result<()> {
     let files = find(&arguments.cases)?;
-    let engine = Engine::new().context("failed to start the sandbox")?;
+    let engine = Engine::with(compiled::of_author(), None).context("failed to start the sandbox")?;
     let mut faults = Faults::default();
     let ready = ready(&engine, &files, arguments.guest.as_deref(), &mut faults);
     if faults.is_fatal() {
