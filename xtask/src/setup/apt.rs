@@ -61,6 +61,7 @@ const TEST: &[Package] = &[
     Package { name: "mount", probe: Probe::Program("losetup") },
     // Ceilometer's libvirt, and a module of an old one, are built here: PyPI has no binaries of them.
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
+    Package { name: "openssh-client", probe: Probe::Program("ssh-keygen") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "ca-certificates", probe: Probe::None },
 ];
