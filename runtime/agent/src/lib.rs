@@ -9,6 +9,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`plan`] | from a pipeline file to what will run, or its faults |
+//! | `admission` | a guest's module: judged, and only then compiled |
 //! | [`schedule`] | when a source polls: jitter at the start, no drift, no overlap |
 //! | [`cycle`] | one poll of a source: snapshot, guests, batches |
 //! | [`resource_metadata`] | an instance's metadata as Ceilometer's agent writes it |
@@ -18,6 +19,7 @@
 //! | [`run`](mod@run) | the whole agent, from start to an orderly end |
 #![forbid(unsafe_code)]
 
+mod admission;
 pub mod cycle;
 pub mod outlets;
 pub mod plan;

@@ -12,6 +12,9 @@ use inspector::Groups;
 use sample::Kind;
 use sandbox::state::State;
 use sandbox::{Capability, Engine, Guest, Limits, Spec};
+use trust::Identity;
+
+use crate::admission;
 
 /// What will run.
 pub struct Plan {
@@ -27,6 +30,8 @@ pub struct Plan {
 pub struct PlannedGuest {
     /// The guest.
     pub guest: Guest,
+    /// Which module it is, and who vouches for it.
+    pub identity: Identity,
     /// Its meters, in the order of its declaration.
     pub meters: Vec<PlannedMeter>,
 }
@@ -110,8 +115,10 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
     let mut owners: BTreeMap<String, String> = BTreeMap::new();
     let mut guests = Vec::new();
     for described in &pipeline.guests {
-        let guest = match Guest::load(engine, spec(described, pipeline.polling.stopped)) {
-            Ok(guest) => guest,
+        let spec = spec(described, pipeline.polling.stopped);
+        let (guest, identity) = match admission::load(engine, described, &pipeline.trust, spec, faults) {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => continue,
             Err(error) => {
                 let place = match error {
                     sandbox::LoadError::NotGranted { .. } => &described.grants.place,
@@ -147,7 +154,7 @@ fn load(engine: &Engine, pipeline: &Pipeline, faults: &mut Faults) -> Vec<Planne
                 unit: meter.unit.as_str().into(),
             })
             .collect();
-        guests.push(PlannedGuest { guest, meters });
+        guests.push(PlannedGuest { guest, identity, meters });
     }
     guests
 }

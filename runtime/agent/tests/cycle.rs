@@ -27,6 +27,7 @@ fn host(folder: &Path, guests: &[(&str, Wat<'_>, Value)], sources: Value) -> Hos
     let pipeline = json!({
         "libvirt": { "uri": format!("test://{}", node.display()) },
         "guests": guests,
+        "trust": { "policy": "any" },
         "sources": sources,
         "sinks": [{ "name": "file", "publishers": [format!("file://{}/samples.json?json", folder.display())] }],
     });
