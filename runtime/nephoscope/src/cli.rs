@@ -10,7 +10,7 @@ use crate::logging::Format;
 
 pub use guest::{
     BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestBenchArguments, GuestCheckArguments,
-    GuestCommand, GuestRunArguments, NewArguments, Rows, TermsArguments, TestArguments,
+    GuestCommand, GuestRunArguments, NewArguments, PullArguments, Rows, TermsArguments, TestArguments,
 };
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.

@@ -6,6 +6,7 @@ mod check;
 mod componentize;
 mod moments;
 mod new;
+mod pull;
 mod run;
 mod run_json;
 mod terms;
@@ -32,5 +33,6 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
         GuestCommand::Bench(arguments) => bench::bench(arguments),
         GuestCommand::New(arguments) => new::new(arguments),
         GuestCommand::Test(arguments) => test::test(arguments),
+        GuestCommand::Pull(arguments) => pull::pull(arguments),
     }
 }
