@@ -5,6 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use lab::{Access, Registry, output};
+use nephoscope_tests::program::lines;
 use nephoscope_tests::{Guest, Pipeline, Site, guest};
 use oci::pull::SIGNATURE_TYPE;
 use oci::{Options, PullError, Transport};
@@ -119,6 +120,8 @@ fn a_module_is_pulled_by_its_digest_and_runs_where_it_is_pinned() -> Result<()> 
         let refused = site.run(&["check", "pipeline.yaml"])?.expect(2)?.stdout;
         assert!(refused.contains(&format!("pin it with `sha256: {pin}`")), "{refused}");
         site.write("PINS", format!("{pin}  x.wasm\n"))?;
+        let checked = site.run(&["check", "pipeline.yaml"])?.expect(0)?;
+        assert_eq!(lines(&checked.stdout, &["mem-max", "memory", &pin.short(), "pinned"]).len(), 1);
         site.run_once()?.expect(0)?;
         assert_eq!(site.taken()?.len(), 2);
         fs::remove_file(site.path("samples.json"))?;

@@ -61,13 +61,15 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         nova.row([asked(settings), settings.login.to_string(), format!("{:?}", settings.refresh)]);
         writeln!(out, "{nova}")?;
     }
-    let mut guests = Table::new(["guest", "reads", "isolation"]);
+    let mut guests = Table::new(["guest", "reads", "isolation", "sha256", "may run"]);
     let mut meters = Table::new(["meter", "kind", "unit", "guest", "polled by"]);
     for (position, (planned, described)) in plan.guests.iter().zip(&pipeline.guests).enumerate() {
         guests.row([
             planned.guest.name().to_owned(),
             names(planned.guest.capabilities()),
             format!("{:?}", described.isolation).to_lowercase(),
+            planned.identity.sha256.short(),
+            planned.identity.grounds(),
         ]);
         for (at, meter) in planned.guest.meters().iter().enumerate() {
             let polls = |source: &&PlannedSource| {
@@ -121,6 +123,9 @@ fn describe(plan: &Plan) -> Value {
         json!({
             "name": planned.guest.name(),
             "module": described.module.display().to_string(),
+            "sha256": planned.identity.sha256.to_string(),
+            "pinned": planned.identity.pinned,
+            "signer": planned.identity.signer.as_ref().map(|key| key.name.as_str()),
             "grants": described.grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
             "imports": planned.guest.capabilities().iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
             "isolation": format!("{:?}", described.isolation).to_lowercase(),
