@@ -121,7 +121,7 @@ fn a_module_is_pulled_by_its_digest_and_runs_where_it_is_pinned() -> Result<()> 
         assert!(refused.contains(&format!("pin it with `sha256: {pin}`")), "{refused}");
         site.write("PINS", format!("{pin}  x.wasm\n"))?;
         let checked = site.run(&["check", "pipeline.yaml"])?.expect(0)?;
-        assert_eq!(lines(&checked.stdout, &["mem-max", "memory", &pin.short(), "pinned"]).len(), 1);
+        assert_eq!(lines(&checked.stdout, &["mem-max", "memory", &pin.short(), "nobody"]).len(), 1);
         site.run_once()?.expect(0)?;
         assert_eq!(site.taken()?.len(), 2);
         fs::remove_file(site.path("samples.json"))?;

@@ -44,18 +44,6 @@ pub struct Identity {
     pub warning: Option<SignatureFault>,
 }
 
-impl Identity {
-    /// Why it may run, in words.
-    pub fn grounds(&self) -> String {
-        match (&self.signer, self.pinned) {
-            (Some(key), true) => format!("pinned, signed by {}", key.name),
-            (Some(key), false) => format!("signed by {}", key.name),
-            (None, true) => "pinned".to_owned(),
-            (None, false) => "any may".to_owned(),
-        }
-    }
-}
-
 /// Why a module may not run.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {

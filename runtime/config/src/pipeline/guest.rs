@@ -198,7 +198,7 @@ pub(super) fn guest(d: &mut Decoder<'_>, node: &Node) -> Option<Guest> {
     let sha256 = map.optional(d, "sha256", sha256);
     let grants = map.required(d, "grants", grants);
     let mut isolation = Isolation::default();
-    map.set(d, "isolation", &mut isolation, value::word(ISOLATIONS));
+    map.set(d, "isolation", &mut isolation, self::isolation);
     let limits = limits(d, &map);
     let settings = map.optional(d, "settings", settings).unwrap_or_default();
     let granted = |grant| grants.as_ref().is_some_and(|grants| grants.contains(&grant));
@@ -226,6 +226,10 @@ fn sha256(d: &mut Decoder<'_>, node: &Node) -> Option<Located<Sha256>> {
     let value =
         value.or_else(|| d.expected("a sha256 of 64 hexadecimal digits (`sha256sum MODULE`)", node))?;
     Some(Located { value, place: node.place.clone() })
+}
+
+pub(super) fn isolation(d: &mut Decoder<'_>, node: &Node) -> Option<Isolation> {
+    value::word(ISOLATIONS)(d, node)
 }
 
 /// The list may be empty: a guest that reads nothing is of little use, but harmless.
