@@ -10,6 +10,8 @@ pub struct Pipeline {
     pub host: String,
     /// The guests.
     pub guests: Vec<Guest>,
+    /// Which modules may run, YAML between braces: by default any, for these are the tests' own.
+    pub trust: String,
     /// The sources, YAML after `sources:`.
     pub sources: String,
     /// The publishers of the sink: YAML each, on one line.
@@ -67,6 +69,7 @@ impl Pipeline {
         Pipeline {
             host: format!("libvirt: {{uri: \"{uri}\"}}"),
             guests: vec![Guest::mem_max()],
+            trust: "policy: any".into(),
             sources: "\n  - name: all\n    interval: 1s\n    meters: [\"*\"]".into(),
             publishers: publishers.iter().map(|publisher| (*publisher).to_owned()).collect(),
             polling: "start_jitter: 0s".into(),
@@ -100,6 +103,7 @@ impl Pipeline {
                 let _ = writeln!(text, "    settings: {{{settings}}}");
             }
         }
+        let _ = writeln!(text, "trust: {{{}}}", self.trust);
         let _ = writeln!(text, "sources: {}\nsinks:\n  - name: out\n    publishers:", self.sources);
         for publisher in &self.publishers {
             let _ = writeln!(text, "      - {publisher}");

@@ -37,7 +37,8 @@ fn check_tells_an_author_what_a_guest_is() -> Result<()> {
             "nephoscope:meter/pollster@0.1.0",
             "memory  Its memory:",
             "mem.max  gauge  MiB",
-            "  - name: my-mem\n    module: my-mem.wasm\n    grants: [memory]\n",
+            "  - name: my-mem\n    module: my-mem.wasm\n    sha256: ",
+            "\n    grants: [memory]\n",
             "warning: the meter mem.max: it has no description",
         ],
     );

@@ -124,11 +124,8 @@ impl Demo {
         let root = paths::root();
         let address = ("amqp://guest:guest@127.0.0.1:5672/", broker.url());
         let node = format!("test://{}", root.join("pipelines/demo/node.xml").display());
-        let module = root.join("target/guests/mem_max.wasm").display().to_string();
-        self.render_one(
-            "demo",
-            &[address.clone(), ("test:///default", node), ("../target/guests/mem_max.wasm", module)],
-        )?;
+        let guests = root.join("target/guests").display().to_string();
+        self.render_one("demo", &[address.clone(), ("test:///default", node), ("../target/guests", guests)])?;
         self.render_one("collector", &[address, ("../target/samples.db", self.store.display().to_string())])
     }
 

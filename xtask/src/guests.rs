@@ -3,9 +3,11 @@
 //! ```text
 //!  guests/rust                 one workspace      ──cargo──▶ target/guests/<guest>.wasm
 //!  guests/<language>/<guest>   a project of each  ──its own build──▶ its build/<guest>.wasm ──▶ target/guests/<language>/<guest>.wasm
+//!                                                                            all of them ──▶ target/guests/SHA256SUMS
 //! ```
 
 mod inputs;
+mod pins;
 pub mod project;
 pub mod rust;
 #[cfg(test)]
@@ -77,7 +79,7 @@ fn build(projects: &[Project], progress: Progress) -> Result<()> {
         }
     }
     if changed.is_empty() {
-        return Ok(());
+        return pins::write(&folder);
     }
     progress.step("Building nephoscope, which makes bindings and components");
     run(cargo("build").args(["--quiet", "--workspace", "--bin", "nephoscope"]))?;
@@ -98,6 +100,7 @@ fn build(projects: &[Project], progress: Progress) -> Result<()> {
             }
         }
     }
+    pins::write(&folder)?;
     if !failed.is_empty() {
         bail!("failed to build the guests {}", failed.join(", "));
     }

@@ -36,6 +36,7 @@ fn host_of(
     let pipeline = json!({
         "libvirt": { "uri": format!("test://{}", node.display()) },
         "guests": guests,
+        "trust": { "policy": "any" },
         "sources": sources,
         "sinks": [{ "name": "file", "publishers": [format!("file://{}/samples.json?json", folder.display())] }],
     });

@@ -19,7 +19,6 @@
 //! | [`collector_file`] | the collector's file |
 //! | [`cases`] | an author's tests of a guest |
 //! | [`arguments`] | values of the command line that are written as in the files |
-//! | [`filter`] | Ceilometer's rules for meters and resources |
 //! | [`fault`] | faults, for people and as JSON |
 //! | [`reference`](mod@reference) | the tables of all keys, from which `docs/configuration.md` is made |
 #![forbid(unsafe_code)]
@@ -30,7 +29,6 @@ pub mod cases;
 pub mod collector_file;
 pub mod fault;
 mod file;
-pub mod filter;
 pub mod pipeline;
 mod place;
 pub mod reference;
@@ -42,12 +40,12 @@ mod yaml;
 pub use cases::load_cases;
 pub use collector_file::load_collector;
 pub use fault::{Fault, Faults, Severity};
-pub use filter::{Filter, FilterFault};
 pub use pipeline::{
     Grant, Guest, GuestFolder, Hypervisor, Inspector, Isolation, LimitOverrides, Names, Pipeline, Polling,
     REPORT_STOPPED, SetAside, Sink, Source, Stopped, Swap, load_pipeline,
 };
 pub use place::{Located, Place};
+pub use sample::filter::{Filter, FilterFault};
 
 /// A file that can be used, and what its operator should know about it.
 #[derive(Clone, Debug)]

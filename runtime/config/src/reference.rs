@@ -18,6 +18,8 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
         &INSTANCES,
         &GUEST,
         &LIMITS,
+        &TRUST,
+        &TRUSTED_KEY,
         &FOLDER,
         &SWAP,
         &ASIDE,

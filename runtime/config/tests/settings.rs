@@ -31,6 +31,14 @@ fn pipeline_with(folder: &Path, text: &str) -> std::path::PathBuf {
     path
 }
 
+#[test]
+fn without_a_word_on_trust_modules_must_be_pinned() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipeline = load(pipeline_with(folder.path(), &format!("{SOURCES}\n{SINKS}"))).value;
+    assert_eq!(pipeline.trust.policy, trust::Policy::Pinned);
+    assert!(pipeline.trust.pins.is_empty() && pipeline.trust.keys.is_empty());
+}
+
 const SOURCES: &str = "sources: [{name: a, interval: 60, meters: ['*']}]";
 const SINKS: &str = "sinks: [{name: s, publishers: ['stdout:']}]";
 
@@ -72,7 +80,19 @@ fn every_key_reaches_its_setting() {
     assert_eq!(libvirt.default_project.as_deref(), Some("plain"));
     assert_eq!(libvirt.default_user.as_deref(), Some("nobody"));
 
+    let pin = trust::Sha256::of(&fs::read("tests/settings/module.wasm").unwrap());
+    assert_eq!((pipeline.trust.policy, pipeline.trust.pins.len()), (trust::Policy::Pinned, 1));
+    assert!(pipeline.trust.pins.contains(&pin));
+    let [networks, authors] = &pipeline.trust.keys[..] else { panic!("two keys") };
+    assert_eq!((networks.name.as_str(), authors.name.as_str()), ("networks", "authors"));
+    assert_ne!(networks.public, authors.public);
+    assert!(networks.claims(["network.drops"], ["vnics", "state"]).is_ok());
+    assert!(networks.claims(["cpu"], []).is_err() && networks.claims([], ["memory"]).is_err());
+    assert!(authors.claims(["disk"], ["memory"]).is_ok() && authors.claims(["cpu"], []).is_err());
+
     let guest = &pipeline.guests[0];
+    assert_eq!(guest.sha256.as_ref().map(|pinned| pinned.value), Some(pin));
+    assert!(pipeline.guests[1].sha256.is_none());
     assert_eq!(*guest.module, Path::new("tests/settings/module.wasm"));
     assert_eq!(*guest.grants, Grant::all().collect::<Vec<_>>());
     assert_eq!(guest.isolation, Isolation::Cycle);

@@ -11,6 +11,7 @@
 //! | [`signature`] | Ceilometer's HMAC over a sample |
 //! | [`era`] | Ceilometer's releases that had a collector, and what they expect otherwise |
 //! | [`wire`] | notifications: from samples to a message body and back |
+//! | [`filter`] | Ceilometer's rules for the patterns of meters and resources |
 //! | [`check`] | what a sample must be, so that no consumer chokes on it |
 //! | [`bounds`] | the bounds of what is published and of what is taken from others |
 #![forbid(unsafe_code)]
@@ -18,6 +19,7 @@
 pub mod bounds;
 pub mod check;
 pub mod era;
+pub mod filter;
 mod json;
 pub mod metadata;
 pub mod meter;

@@ -1,5 +1,5 @@
 //! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
-//! Ceilometer of today and of Pike, and node files for libvirt's test driver.
+//! Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
 //!
 //! ```text
 //!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PollingAgent, PikeCollector
@@ -33,6 +33,7 @@ mod polling;
 mod port;
 pub mod process;
 pub mod python;
+mod registry;
 mod run;
 pub mod tls;
 mod toolchains;
@@ -50,6 +51,7 @@ pub use nova::{Flavor, ImageMeta, Nova, NovaVersion, Owner};
 pub use pike::{Pike, PikeCollector};
 pub use polling::PollingAgent;
 pub use port::free_port;
+pub use registry::{Access, Registry};
 pub use run::{command_exists, output};
 pub use toolchains::Toolchains;
 pub use wait::until;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
 
-use super::place;
+use super::{pins, place};
 use crate::paths;
 use crate::progress::{Progress, run};
 use crate::setup::wasm;
@@ -34,5 +34,6 @@ pub fn build(toolchain: wasm::Toolchain, progress: Progress) -> Result<Vec<PathB
         bail!("the guests' build has made no component");
     }
     components.sort();
+    pins::write(&folder)?;
     Ok(components)
 }

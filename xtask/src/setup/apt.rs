@@ -61,6 +61,9 @@ const TEST: &[Package] = &[
     Package { name: "mount", probe: Probe::Program("losetup") },
     // Ceilometer's libvirt, and a module of an old one, are built here: PyPI has no binaries of them.
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
+    // An OCI registry. Where systemd runs, Debian starts one of its own on port 5000; the tests do not use that.
+    Package { name: "docker-registry", probe: Probe::Program("docker-registry") },
+    Package { name: "openssh-client", probe: Probe::Program("ssh-keygen") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "ca-certificates", probe: Probe::None },
 ];

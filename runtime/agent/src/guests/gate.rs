@@ -10,6 +10,8 @@ use config::{Grant, Pipeline, REPORT_STOPPED, Stopped};
 use inspector::{Groups, Instance};
 use sandbox::{Capability, Engine, Guest, Isolation, LoadError, Module, Spec};
 
+use trust::Identity;
+
 use super::generation::{PlannedMeter, meters};
 use super::identity::{Sha256, Signer};
 use super::limits::limits;
@@ -37,6 +39,22 @@ pub(crate) struct Admitted {
 /// Why a module is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// It is not trusted.
+    #[error("the module of guest {guest} may not run: {refusal}")]
+    Untrusted {
+        /// The guest.
+        guest: String,
+        /// What would be right.
+        refusal: trust::Refusal,
+    },
+    /// It wants more than its signer may claim.
+    #[error("guest {guest}: {excess}")]
+    Claims {
+        /// The guest.
+        guest: String,
+        /// What goes beyond.
+        excess: trust::Excess,
+    },
     /// What the sandbox says of it.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -87,10 +105,16 @@ impl<'a> Gate<'a> {
         owner: impl Fn(&str) -> Option<String>,
         recorded: impl FnOnce(&Groups) -> Vec<Arc<Instance>>,
     ) -> Result<Admitted, Refusal> {
-        let sha256 = Sha256::of(&candidate.bytes);
+        let identity = self.judge(described, candidate)?;
         sandbox::world::check(&candidate.bytes, &candidate.path)?;
         let module = Module::compile(self.engine, &candidate.bytes, &candidate.path)?;
         let guest = Guest::of(self.engine, &module, self.spec(described))?;
+        if let Some(key) = &identity.signer {
+            let declared = guest.meters().iter().map(|meter| meter.name.as_str());
+            let imported = guest.capabilities().iter().map(|capability| capability.as_str());
+            key.claims(declared, imported)
+                .map_err(|excess| Refusal::Claims { guest: described.name.clone(), excess })?;
+        }
         if let Some((meter, owner)) =
             guest.meters().iter().find_map(|meter| Some((&meter.name, owner(&meter.name)?)))
         {
@@ -98,7 +122,23 @@ impl<'a> Gate<'a> {
         }
         trial::pass(&guest, &recorded(&guest.groups()))?;
         let meters = meters(&guest);
-        Ok(Admitted { guest, meters, sha256, signer: None })
+        let signer = identity.signer.as_ref().map(|key| key.name.clone());
+        Ok(Admitted { guest, meters, sha256: identity.sha256, signer })
+    }
+
+    /// Whether a module may run. An operator's word for its digest is a pin.
+    fn judge(&self, described: &config::Guest, candidate: &Candidate) -> Result<Identity, Refusal> {
+        let pin = described.sha256.as_ref().map(|pin| pin.value);
+        let pin = pin.or_else(|| candidate.vouched.then(|| Sha256::of(&candidate.bytes)));
+        let identity = self
+            .pipeline
+            .trust
+            .judge(&candidate.bytes, candidate.signature.as_deref(), pin)
+            .map_err(|refusal| Refusal::Untrusted { guest: described.name.clone(), refusal })?;
+        if let Some(warning) = &identity.warning {
+            tracing::warn!(guest = described.name, "{warning}");
+        }
+        Ok(identity)
     }
 
     fn spec(&self, described: &config::Guest) -> Spec {

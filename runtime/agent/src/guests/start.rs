@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::Utc;
 use config::{Faults, Pipeline, Place};
 use sandbox::{Engine, LoadError};
+use trust::signature;
 
 use super::gate::{Candidate, Gate, Refusal, unused_grants};
 use super::generation::Generation;
@@ -76,12 +77,17 @@ pub(super) fn in_folder(pipeline: &Pipeline) -> Vec<config::Guest> {
 /// Reads a module as it lies there.
 pub(super) fn candidate(path: &Path) -> Result<Candidate, LoadError> {
     let bytes = sandbox::module::bytes(path)?;
-    Ok(Candidate { path: path.to_owned(), bytes, signature: None, vouched: false })
+    // One that is there and cannot be read must not count as none: it is refused as what it then looks like.
+    let signature = signature::beside(path).unwrap_or_else(|_| Some(Vec::new()));
+    Ok(Candidate { path: path.to_owned(), bytes, signature, vouched: false })
 }
 
 fn place<'a>(refusal: &Refusal, described: &'a config::Guest) -> &'a Place {
     match refusal {
         Refusal::Load(LoadError::NotGranted { .. }) => &described.grants.place,
+        Refusal::Untrusted { refusal: trust::Refusal::OtherFile { .. }, .. } => {
+            described.sha256.as_ref().map_or(&described.module.place, |pin| &pin.place)
+        }
         _ => &described.module.place,
     }
 }

@@ -47,6 +47,7 @@ impl GuestFolder {
             name: name.to_owned(),
             module: Located { value: self.module_of(name), place: self.place.clone() },
             grants: self.grants.clone(),
+            sha256: None,
             isolation: self.isolation,
             limits: self.limits.clone(),
             settings: BTreeMap::new(),

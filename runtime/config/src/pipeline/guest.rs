@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use trust::Sha256;
+
 use super::{REPORT_STOPPED, Stopped};
 use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
@@ -26,6 +28,8 @@ pub struct Guest {
     pub name: String,
     /// The module's file; it could be read when the pipeline file was.
     pub module: Located<PathBuf>,
+    /// The hash that the module must have, whatever the policy.
+    pub sha256: Option<Located<Sha256>>,
     /// The interfaces of the contract that it may import, in the order of the file.
     pub grants: Located<Vec<Grant>>,
     /// Whether it gets a fresh instance for each poll.
@@ -134,6 +138,12 @@ pub(crate) static GUEST: Section = Section {
         key("name", "name", "", "Required. Its name in logs and on the command line; unique."),
         key("module", "path", "", "Required. The component's file."),
         key(
+            "sha256",
+            "text",
+            "",
+            "A pin: the module must have this sha256, in every policy of `trust`, and needs nothing else in the default one.",
+        ),
+        key(
             "grants",
             "list of words",
             "",
@@ -185,6 +195,7 @@ pub(super) fn guest(d: &mut Decoder<'_>, node: &Node) -> Option<Guest> {
     let module = map.required(d, "module", |d, node| {
         Some(Located { value: value::readable(d, node)?, place: node.place.clone() })
     });
+    let sha256 = map.optional(d, "sha256", sha256);
     let grants = map.required(d, "grants", grants);
     let mut isolation = Isolation::default();
     map.set(d, "isolation", &mut isolation, self::isolation);
@@ -196,15 +207,25 @@ pub(super) fn guest(d: &mut Decoder<'_>, node: &Node) -> Option<Guest> {
     {
         d.faults.warning(&node.place, "these settings cannot be read: `settings` is not among the grants");
     }
+    // A pin that cannot be read must not become none.
+    let pinned = sha256.is_some() == map.has("sha256");
     Some(Guest {
         name: name?,
-        module: module?,
+        module: module.filter(|_| pinned)?,
+        sha256,
         grants: grants?,
         isolation,
         limits,
         settings,
         place: node.place.clone(),
     })
+}
+
+fn sha256(d: &mut Decoder<'_>, node: &Node) -> Option<Located<Sha256>> {
+    let value = value::text(d, node)?.parse().ok();
+    let value =
+        value.or_else(|| d.expected("a sha256 of 64 hexadecimal digits (`sha256sum MODULE`)", node))?;
+    Some(Located { value, place: node.place.clone() })
 }
 
 pub(super) fn isolation(d: &mut Decoder<'_>, node: &Node) -> Option<Isolation> {

@@ -9,6 +9,7 @@ mod host;
 mod nova;
 mod sink;
 mod source;
+mod trusted;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -28,11 +29,12 @@ pub use sink::Sink;
 pub(crate) use sink::{AMQP, COLLECTOR, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
 pub use source::Source;
+pub(crate) use trusted::{TRUST, TRUSTED_KEY};
 
 use crate::fault::shown;
 use crate::file;
 use crate::secret::secret;
-use crate::section::{Decoder, Map, Section, Unknown, key, meant};
+use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
 use crate::yaml::{Node, Value};
 use crate::{Faults, Loaded, Place};
@@ -51,6 +53,8 @@ pub struct Pipeline {
     pub hypervisors: Vec<Hypervisor>,
     /// The pollsters, names are unique; at least one, where there is no guest folder.
     pub guests: Vec<Guest>,
+    /// Which modules may run.
+    pub trust: ::trust::Trust,
     /// Where further pollsters are put.
     pub guest_folder: Option<GuestFolder>,
     /// How a new module takes an old one's place.
@@ -146,6 +150,7 @@ pub(crate) static FILE: Section = Section {
         key("sample_source", "text", "openstack", "The samples' `source`."),
         key("guests", "list", "", "The pollsters. Required where there is no `guest_folder`."),
         key("guest_folder", "mapping", "", "A folder where further pollsters are put."),
+        key("trust", "mapping", "", "Which modules may run."),
         key("sources", "list, or path", "", "Required. What is polled; or a polling.yaml of Ceilometer's."),
         key("sinks", "list", "", "Required. Where samples go."),
         key("polling", "mapping", "", "How it is polled."),
@@ -254,6 +259,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     map.set(d, "sample_source", &mut sample_source, value::text);
     let (polling, common) = polling(d, &map, &own_name);
     let nova = nova::nova(d, &map);
+    let trust = trusted::trust(d, &map);
     let guest_folder = map.optional(d, "guest_folder", care::folder);
     let list = |d: &mut Decoder<'_>, node: &Node| d.list(node, "guests", guest::guest);
     let guests = match map.get("guest_folder") {
@@ -278,7 +284,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     if let Some(sinks) = &sinks {
         unique(d, "sink", sinks.iter().map(|sink| (sink.name.as_str(), &sink.name.place)));
         bounded(d, map.place, "sinks", sinks.len(), sink::MAX_SINKS);
-        join(d, &mut drafts, sinks, declared_sinks(&map));
+        sink::join(d, &mut drafts, sinks, sink::declared(&map));
     }
     // A guest or a sink that has a fault may be the one that a switch is for.
     if !d.faults.is_fatal() {
@@ -293,6 +299,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         sample_source,
         hypervisors,
         guests,
+        trust: trust?,
         guest_folder,
         swap,
         set_aside,
@@ -365,55 +372,6 @@ fn sources(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<source::Draft>> {
     map.required(d, "sources", |d, node| {
         d.list(node, "sources", |d, node| source::source(d, node, Unknown::Warn))
     })
-}
-
-/// The names of the sinks, those among them that have faults of their own.
-fn declared_sinks<'n>(file: &Map<'n>) -> Vec<&'n str> {
-    let Some(Node { value: Value::Sequence(items), .. }) = file.get("sinks") else { return Vec::new() };
-    items
-        .iter()
-        .filter_map(|item| match &item.value {
-            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "name"),
-            _ => None,
-        })
-        .filter_map(|entry| match &entry.node.value {
-            Value::Scalar(name) => Some(name.as_str()),
-            _ => None,
-        })
-        .collect()
-}
-
-/// Looks the sources' sinks up. A sink that is declared but has faults is no second fault of its sources.
-fn join(d: &mut Decoder<'_>, drafts: &mut [source::Draft], sinks: &[Sink], declared: Vec<&str>) {
-    // Where a source has faults, it may be the one that would use a sink.
-    let mut used = vec![drafts.is_empty() || d.faults.is_fatal(); sinks.len()];
-    for draft in drafts {
-        let Some(names) = &draft.sinks else {
-            draft.source.sinks = (0..sinks.len()).collect();
-            used.fill(true);
-            continue;
-        };
-        for name in names {
-            match sinks.iter().position(|sink| sink.name.value == name.value) {
-                Some(index) if draft.source.sinks.contains(&index) => {
-                    d.faults.warning(&name.place, format!("the sink {} is named twice", shown(name)));
-                }
-                Some(index) => {
-                    draft.source.sinks.push(index);
-                    used[index] = true;
-                }
-                None if declared.contains(&name.as_str()) => {}
-                None => {
-                    let hint = meant(name, declared.iter().copied());
-                    d.faults.error(&name.place, format!("there is no sink {}; {hint}", shown(name)));
-                    used.fill(true);
-                }
-            }
-        }
-    }
-    for (sink, _) in sinks.iter().zip(used).filter(|(_, used)| !used) {
-        d.faults.warning(&sink.name.place, format!("no source writes to the sink {}", shown(&sink.name)));
-    }
 }
 
 pub(crate) fn unique<'a>(d: &mut Decoder<'_>, what: &str, names: impl Iterator<Item = (&'a str, &'a Place)>) {

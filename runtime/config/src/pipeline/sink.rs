@@ -4,10 +4,11 @@ use publisher::{AmqpSettings, CAST_METHOD, METERING_TOPIC, Profile, Settings, Ta
 use sample::era::Release;
 use sample::signature::Secret;
 
-use super::source::located;
+use super::source::{Draft, located};
 use crate::broker::{self, brokers, flags, topics};
+use crate::fault::shown;
 use crate::secret::secret;
-use crate::section::{Decoder, Map, Section, Unknown, key};
+use crate::section::{Decoder, Map, Section, Unknown, key, meant};
 use crate::value;
 use crate::yaml::{Node, Value};
 use crate::{Located, Place};
@@ -284,4 +285,53 @@ fn collector(
 /// Samples in a message; 0 is one, as in Ceilometer.
 pub(super) fn batch_size(d: &mut Decoder<'_>, node: &Node) -> Option<usize> {
     value::number(0, publisher::MAX_BATCH_SIZE as u64)(d, node)
+}
+
+/// The names of the sinks, those among them that have faults of their own.
+pub(super) fn declared<'n>(file: &Map<'n>) -> Vec<&'n str> {
+    let Some(Node { value: Value::Sequence(items), .. }) = file.get("sinks") else { return Vec::new() };
+    items
+        .iter()
+        .filter_map(|item| match &item.value {
+            Value::Mapping(entries) => entries.iter().find(|entry| entry.key == "name"),
+            _ => None,
+        })
+        .filter_map(|entry| match &entry.node.value {
+            Value::Scalar(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Looks the sources' sinks up. A sink that is declared but has faults is no second fault of its sources.
+pub(super) fn join(d: &mut Decoder<'_>, drafts: &mut [Draft], sinks: &[Sink], declared: Vec<&str>) {
+    // Where a source has faults, it may be the one that would use a sink.
+    let mut used = vec![drafts.is_empty() || d.faults.is_fatal(); sinks.len()];
+    for draft in drafts {
+        let Some(names) = &draft.sinks else {
+            draft.source.sinks = (0..sinks.len()).collect();
+            used.fill(true);
+            continue;
+        };
+        for name in names {
+            match sinks.iter().position(|sink| sink.name.value == name.value) {
+                Some(index) if draft.source.sinks.contains(&index) => {
+                    d.faults.warning(&name.place, format!("the sink {} is named twice", shown(name)));
+                }
+                Some(index) => {
+                    draft.source.sinks.push(index);
+                    used[index] = true;
+                }
+                None if declared.contains(&name.as_str()) => {}
+                None => {
+                    let hint = meant(name, declared.iter().copied());
+                    d.faults.error(&name.place, format!("there is no sink {}; {hint}", shown(name)));
+                    used.fill(true);
+                }
+            }
+        }
+    }
+    for (sink, _) in sinks.iter().zip(used).filter(|(_, used)| !used) {
+        d.faults.warning(&sink.name.place, format!("no source writes to the sink {}", shown(&sink.name)));
+    }
 }

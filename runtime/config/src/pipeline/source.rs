@@ -149,9 +149,9 @@ pub(super) fn located(d: &mut Decoder<'_>, node: &Node) -> Option<Located<String
     Some(Located { value: value::text(d, node)?, place: node.place.clone() })
 }
 
-type Patterns = (Located<Filter>, Vec<Located<String>>);
+pub(super) type Patterns = (Located<Filter>, Vec<Located<String>>);
 
-fn patterns(d: &mut Decoder<'_>, node: &Node, what: &str) -> Option<Patterns> {
+pub(super) fn patterns(d: &mut Decoder<'_>, node: &Node, what: &str) -> Option<Patterns> {
     let mut complete = true;
     let patterns = d.list(node, what, |d, node| {
         let pattern = located(d, node);

@@ -78,6 +78,13 @@ A case file:
 
 A poll without `expect` fails and shows what came, to be pasted. Exit code 1: cases failed; 2: a file is wrong, nothing was run.")]
     Test(TestArguments),
+    /// Pull a module, and its signature where it has one, from an OCI registry.
+    #[command(after_help = "Examples:
+  nephoscope guest pull oci://registry.example/guests/my-meter@sha256:5f0c… --out my-meter.wasm
+  nephoscope guest pull oci://registry.example/guests/my-meter:1.0 --out my-meter.wasm     refused, with the digest that it has now
+
+The signature is written beside the module, as FILE.sig. Nothing is trusted by being pulled: see the section `trust` of pipeline files.")]
+    Pull(PullArguments),
     /// Show the guests of a running agent: what polls, since when, how well, at what cost, and why not.
     #[command(after_help = "Examples:
   nephoscope guest list
@@ -235,6 +242,21 @@ pub enum BindingsLanguage {
     C,
     /// Packages, and the small module that they import.
     Go,
+}
+
+#[derive(Debug, Args)]
+pub struct PullArguments {
+    /// What to pull: oci://HOST[:PORT]/REPOSITORY@sha256:DIGEST.
+    pub reference: String,
+    /// The file to write; an existing one is replaced.
+    #[arg(long, short, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Talk to the registry without TLS: one on this host, or in a lab.
+    #[arg(long)]
+    pub plain_http: bool,
+    /// A file with the login, one line of user:password; without it, what `docker login` has left, if anything.
+    #[arg(long, value_name = "FILE")]
+    pub credentials: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

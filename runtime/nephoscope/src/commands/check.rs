@@ -64,7 +64,7 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         nova.row([asked(settings), settings.login.to_string(), format!("{:?}", settings.refresh)]);
         writeln!(out, "{nova}")?;
     }
-    let mut guests = Table::new(["guest", "reads", "isolation"]);
+    let mut guests = Table::new(["guest", "reads", "isolation", "sha256", "signed by"]);
     let mut meters = Table::new(["meter", "kind", "unit", "guest", "polled by"]);
     let roster = plan.roster();
     for holder in roster.seats.iter().map(|seat| &seat.holder) {
@@ -72,6 +72,8 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
             holder.name().to_owned(),
             names(holder.guest.capabilities()),
             isolation(holder).to_owned(),
+            holder.sha256.short(),
+            holder.signer.clone().unwrap_or_else(|| "nobody".to_owned()),
         ]);
         for (at, meter) in holder.guest.meters().iter().enumerate() {
             let polls = |source: &&PlannedSource| {

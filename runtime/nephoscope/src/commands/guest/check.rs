@@ -81,9 +81,10 @@ fn show(checked: &Checked, out: &mut impl Write) -> anyhow::Result<()> {
 fn snippet(checked: &Checked) -> String {
     let grants: Vec<_> = checked.grants.iter().map(|grant| grant.as_str()).collect();
     let mut text = format!(
-        "in a pipeline file:\n\nguests:\n  - name: {}\n    module: {}\n    grants: [{}]\n",
+        "in a pipeline file:\n\nguests:\n  - name: {}\n    module: {}\n    sha256: {}\n    grants: [{}]\n",
         quoted(&name(&checked.path)),
         quoted(&checked.path.display().to_string()),
+        checked.sha256.as_deref().unwrap_or_default(),
         grants.join(", ")
     );
     if checked.grants.contains(&Capability::Settings) {

@@ -24,7 +24,7 @@ pub fn componentize(arguments: &ComponentizeArguments) -> anyhow::Result<()> {
 }
 
 /// Whole or not at all: an agent may be looking at the file.
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }

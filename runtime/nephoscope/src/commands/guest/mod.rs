@@ -7,6 +7,7 @@ mod check;
 mod componentize;
 mod moments;
 mod new;
+mod pull;
 mod run;
 mod run_json;
 mod terms;
@@ -37,5 +38,6 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
         GuestCommand::Remove(arguments) => admin::remove(arguments),
         GuestCommand::Rollback(arguments) => admin::roll_back(arguments),
         GuestCommand::Test(arguments) => test::test(arguments),
+        GuestCommand::Pull(arguments) => pull::pull(arguments),
     }
 }
