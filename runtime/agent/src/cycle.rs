@@ -4,27 +4,34 @@
 //! has most of the interval for it, and each guest its part of that time: one that uses it up, or that fails too often, is set aside
 //! until the next cycle, so that the others' samples arrive. What is not polled in time is left out and counted.
 
+mod conduct;
 mod deliver;
 mod hypervisor;
 mod places;
 mod report;
+mod share;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant as Clock};
 
 use config::Pipeline;
-use inspector::{InspectError, Instance, Snapshot};
+use inspector::{Groups, InspectError, Instance, Snapshot};
 use nova::TenantMetadata;
 use sample::Timestamp;
-use sandbox::{LoudLines, Outcome, thread_cpu};
 use tracing::Span;
 
+use crate::guests::Guests;
+use crate::guests::health::Turn;
+use crate::guests::roster::Polled;
+use crate::guests::trial;
+use crate::guests::warden::Notice;
 use crate::outlets::Outlets;
-use crate::plan::{Plan, PlannedGuest, PlannedSource, Selection};
+use crate::plan::{Plan, PlannedSource};
+use crate::schedule::random_share;
 
-use deliver::Batches;
+use conduct::Turns;
 use hypervisor::Hypervisor;
 pub(crate) use hypervisor::inspector;
 use places::Places;
@@ -36,9 +43,6 @@ const SHARE: usize = 200;
 /// The part of an interval that a cycle may take: the rest is room for the last polls to end, so that a cycle that is cut short does not
 /// run over the next tick as well.
 const CYCLE_SHARE: f64 = 0.9;
-
-/// A guest that computed for less than this part of its time is not what took the time: a machine that runs ten times what it can.
-const HARDLY: u32 = 10;
 
 /// How long a share of instances waits for publishers at most: a broker that is well takes one in tens of milliseconds, and an agent that
 /// is to stop does not wait for one that is slow.
@@ -118,7 +122,22 @@ impl Host {
     /// # Errors
     /// As of [`Self::cycle`].
     pub fn inspect(&self, source: &PlannedSource) -> Result<Snapshot, InspectError> {
-        self.hypervisors[source.hypervisor].inspector.snapshot(&source.groups)
+        self.snapshot(source, &self.plan.roster().sources[source.position])
+    }
+
+    fn snapshot(&self, source: &PlannedSource, polled: &Polled) -> Result<Snapshot, InspectError> {
+        self.hypervisors[source.hypervisor].inspector.snapshot(&polled.groups)
+    }
+
+    /// The guests.
+    pub const fn guests(&self) -> &Guests {
+        &self.plan.guests
+    }
+
+    /// Instances of this host as they were read last, with these groups of readings: to try a new module on.
+    pub(crate) fn recorded(&self, groups: &Groups) -> Vec<Arc<Instance>> {
+        let recorded = self.hypervisors.iter().flat_map(|hypervisor| hypervisor.recorded(groups));
+        recorded.take(trial::INSTANCES).collect()
     }
 
     /// Where samples go, for the end.
@@ -156,9 +175,13 @@ impl Host {
         let hypervisor = &self.hypervisors[source.hypervisor];
         // One timestamp for the poll, from before the readings are taken.
         let timestamp = Timestamp::now();
-        let mut snapshot = self.inspect(source)?;
+        // Who polls in this cycle, whoever is swapped meanwhile.
+        let roster = self.plan.roster();
+        let polled = &roster.sources[source.position];
+        let mut snapshot = self.snapshot(source, polled)?;
         let inspected = started.elapsed();
-        hypervisor.forget_gone(source, &snapshot);
+        hypervisor.forget_gone(polled, &snapshot);
+        hypervisor.record(&snapshot);
         snapshot
             .instances
             .retain(|instance| settings.polls(&instance.identity.uuid, &instance.identity.name));
@@ -169,14 +192,16 @@ impl Host {
             name,
             span: name.map_or_else(Span::none, |hypervisor| tracing::error_span!("poll", hypervisor)),
             source,
+            polled,
             snapshot: &snapshot,
             timestamp,
             time,
             deadline: started + time,
-            conduct: source.selections.iter().map(|_| Conduct::default()).collect(),
+            turns: polled.selections.iter().map(|chosen| Turns::new(chosen, started)).collect(),
         };
         let mut report = cycle.poll_all(self.plan.pipeline.polling.workers);
         cycle.tell_of_left_out_lines();
+        cycle.judge();
         report.instances = snapshot.instances.len();
         report.note_readings(&snapshot);
         report.inspected = inspected;
@@ -193,47 +218,20 @@ struct Cycle<'a> {
     /// What guests' own log lines are in: they know no hypervisor.
     span: Span,
     source: &'a PlannedSource,
+    polled: &'a Polled,
     snapshot: &'a Snapshot,
     timestamp: Timestamp,
     /// How long it may take.
     time: Duration,
     deadline: Clock,
     /// Of each selection.
-    conduct: Vec<Conduct>,
-}
-
-/// What a guest has cost in one cycle.
-#[derive(Default)]
-struct Conduct {
-    failures: AtomicU32,
-    /// Time on the clock, which is what the other guests wait for.
-    micros: AtomicU64,
-    /// Computing time: little of it, and the machine was busy with other things.
-    computed: AtomicU64,
-    /// Whether it was said that it is set aside.
-    told: AtomicBool,
-    /// Its warnings and errors in the log.
-    loud: Arc<LoudLines>,
-}
-
-impl Conduct {
-    fn took(&self, time: Duration, computed: Duration) {
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        self.micros.fetch_add(micros(time), Ordering::Relaxed);
-        self.computed.fetch_add(micros(computed), Ordering::Relaxed);
-    }
-
-    /// Whether the guest has used up its part of a cycle's time. One that hardly computed has not: it was the machine that took the time.
-    fn used_up(&self, part: Duration) -> bool {
-        let used = |micros: &AtomicU64| Duration::from_micros(micros.load(Ordering::Relaxed));
-        used(&self.micros) >= part && used(&self.computed) >= part / HARDLY
-    }
+    turns: Vec<Turns>,
 }
 
 impl Cycle<'_> {
     fn poll_all(&self, workers: usize) -> Report {
         let shares: Vec<&[Arc<Instance>]> = self.snapshot.instances.chunks(SHARE).collect();
-        let selections = self.source.selections.len();
+        let selections = self.polled.selections.len();
         let jobs = shares.len() * selections;
         let next = AtomicUsize::new(0);
         let work = || {
@@ -245,7 +243,7 @@ impl Cycle<'_> {
                 }
                 self.pace();
                 let _place = self.host.places.take();
-                self.poll_share(job % selections, shares[job / selections], &mut report);
+                share::poll(self, job % selections, shares[job / selections], &mut report);
             }
         };
         thread::scope(|scope| {
@@ -272,61 +270,13 @@ impl Cycle<'_> {
         self.host.outlets.pace(sinks, until);
     }
 
-    fn poll_share(&self, selection: usize, instances: &[Arc<Instance>], report: &mut Report) {
-        let chosen = &self.source.selections[selection];
-        let planned = &self.host.plan.guests[chosen.guest];
-        let mut session = planned.guest.session(&chosen.state).sharing(&self.conduct[selection].loud);
-        let mut batches = Batches::new(self, chosen, planned);
-        for instance in instances {
-            if self.is_set_aside(selection, planned) {
-                report.set_aside(planned.guest.name(), 1);
-                continue;
-            }
-            if self.host.stop.load(Ordering::Relaxed) || Clock::now() >= self.deadline {
-                report.left_out += 1;
-                continue;
-            }
-            if self.hypervisor.is_banned(chosen.guest, &instance.identity.uuid) {
-                continue;
-            }
-            report.polls += 1;
-            let (started, computed) = (Clock::now(), thread_cpu());
-            let outcome = self.span.in_scope(|| session.poll(instance));
-            self.conduct[selection].took(started.elapsed(), thread_cpu().saturating_sub(computed));
-            self.take(outcome, (selection, chosen, planned), instance, &mut batches, report);
-        }
-        batches.finish(report);
-    }
-
-    /// Whether a guest has failed too often in this cycle, or has used up its part of the cycle's time.
-    fn is_set_aside(&self, selection: usize, planned: &PlannedGuest) -> bool {
-        let Conduct { failures, told, .. } = &self.conduct[selection];
-        let most = planned.guest.limits().failures_per_cycle;
-        let reason = if failures.load(Ordering::Relaxed) >= most {
-            format!("{most} polls failed in this one")
-        } else if self.conduct[selection].used_up(self.time_of_a_guest()) {
-            format!("it used up its part of this one's time, {:?}", self.time_of_a_guest())
-        } else {
-            return false;
-        };
-        if !told.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                guest = planned.guest.name(),
-                hypervisor = self.name,
-                "set aside until the next cycle: {reason}"
-            );
-        }
-        true
-    }
-
     /// Says how many of each guest's warnings and errors the log does not have as such.
     fn tell_of_left_out_lines(&self) {
-        for (chosen, conduct) in self.source.selections.iter().zip(&self.conduct) {
-            let (guest, left_out) =
-                (self.host.plan.guests[chosen.guest].guest.name(), conduct.loud.left_out());
+        for (chosen, turns) in self.polled.selections.iter().zip(&self.turns) {
+            let left_out = turns.holder.loud.left_out() + turns.stand_in.loud.left_out();
             if left_out > 0 {
                 tracing::warn!(
-                    guest,
+                    guest = chosen.guest.name(),
                     hypervisor = self.name,
                     "{left_out} more warnings and errors of this cycle are logged at level debug"
                 );
@@ -334,67 +284,30 @@ impl Cycle<'_> {
         }
     }
 
+    /// Has each guest's generation answer for what it did in this cycle.
+    fn judge(&self) {
+        for (chosen, turns) in self.polled.selections.iter().zip(&self.turns) {
+            let (guest, hypervisor) = (chosen.guest.name(), self.name);
+            let (conduct, reason) = turns.holder.sum();
+            match chosen.guest.health.cycle_ended(conduct, &reason, Clock::now(), random_share()) {
+                Some(Turn::Passed) => self.host.guests().tell(Notice::Passed(chosen.guest.id)),
+                Some(Turn::SetAside(time, reason)) => {
+                    tracing::error!(
+                        guest,
+                        hypervisor,
+                        "set aside for {} s: {reason}",
+                        time.as_secs_f64().ceil()
+                    );
+                }
+                Some(Turn::Recovered) => tracing::info!(guest, hypervisor, "polls again, and well"),
+                None => {}
+            }
+        }
+    }
+
     /// A guest's part of the time that all polling threads have in a cycle.
     fn time_of_a_guest(&self) -> Duration {
         self.time * u32::try_from(self.host.plan.pipeline.polling.workers).unwrap_or(u32::MAX)
-            / u32::try_from(self.source.selections.len()).unwrap_or(u32::MAX).max(1)
-    }
-
-    /// Ceilometer's three outcomes: vanished or not implemented is skipped at debug level, everything else is an error, and
-    /// polling goes on with the next instance.
-    fn take(
-        &self,
-        outcome: Outcome,
-        (selection, chosen, planned): (usize, &Selection, &PlannedGuest),
-        instance: &Arc<Instance>,
-        batches: &mut Batches<'_>,
-        report: &mut Report,
-    ) {
-        let guest = planned.guest.name();
-        let uuid = &instance.identity.uuid;
-        let hypervisor = self.name;
-        match outcome {
-            Outcome::Samples { samples, refused } => {
-                for refusal in refused {
-                    if report.refused(guest, refusal.label()) {
-                        tracing::warn!(guest, instance = uuid, hypervisor, "refused a sample: {refusal}");
-                    }
-                }
-                let Host { plan, tenants, .. } = self.host;
-                let (owner, metadata) = self.hypervisor.describe(instance, &plan.pipeline, tenants.as_ref());
-                for sample in samples {
-                    batches.add(sample, instance, &owner, &metadata, report);
-                }
-            }
-            Outcome::Skipped(skip) => {
-                report.skipped(guest, skip.label());
-                tracing::debug!(guest, instance = uuid, hypervisor, "skipped: {skip}");
-            }
-            Outcome::Permanent(reason) => {
-                tracing::error!(
-                    guest,
-                    instance = uuid,
-                    hypervisor,
-                    "will not be polled again by this guest: {reason}"
-                );
-                self.hypervisor.ban(chosen.guest, uuid);
-                report.failed(guest, "permanent");
-            }
-            Outcome::Failed(failure) => {
-                // A guest that reports errors in good order is not set aside for it: the readings may be at fault, for each
-                // instance anew.
-                if failure.is_misconduct() {
-                    self.conduct[selection].failures.fetch_add(1, Ordering::Relaxed);
-                }
-                if report.failed(guest, failure.label()) {
-                    tracing::error!(
-                        guest,
-                        instance = uuid,
-                        hypervisor,
-                        "no samples of this instance: {failure}"
-                    );
-                }
-            }
-        }
+            / u32::try_from(self.polled.selections.len()).unwrap_or(u32::MAX).max(1)
     }
 }

@@ -22,7 +22,8 @@ pub struct Reached {
 /// Reads every hypervisor once, with the groups of readings that the plan's guests import; all at once, each within its own deadlines.
 /// Gives what was found by the hypervisors' positions in the pipeline. Blocks for as long as that takes.
 pub fn hypervisors(plan: &Plan) -> Vec<Result<Probe, InspectError>> {
-    let groups: Groups = plan.sources.iter().flat_map(|source| source.groups.iter().copied()).collect();
+    let groups: Groups =
+        plan.roster().sources.iter().flat_map(|source| source.groups.iter().copied()).collect();
     let groups = &groups;
     thread::scope(|scope| {
         let probes: Vec<_> = plan

@@ -8,7 +8,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::admin::server::{Socket, SocketError};
 use crate::cycle::{Host, Report, SetupError};
+use crate::guests::warden::Warden;
 use crate::outlets::Outlets;
 use crate::plan::{Plan, chain};
 use crate::schedule::Schedule;
@@ -50,6 +52,12 @@ pub enum RunError {
     /// A publisher cannot start.
     #[error("failed to start a publisher")]
     Publisher(#[source] publisher::StartError),
+    /// The system gave no thread.
+    #[error("failed to start the thread that swaps guests")]
+    Warden(#[source] std::io::Error),
+    /// The admin socket cannot be used.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
 }
 
 /// Runs a plan until `shutdown` turns true, or for one cycle.
@@ -57,11 +65,15 @@ pub enum RunError {
 /// # Errors
 /// [`RunError`] before the first poll; afterwards everything is logged and counted.
 pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) -> Result<End, RunError> {
+    let socket = match (mode, &plan.pipeline.socket) {
+        (Mode::Service, Some(path)) => Some(Socket::bind(path).await?),
+        _ => None,
+    };
     let outlets = Outlets::start(&plan.pipeline).map_err(RunError::Publisher)?;
     let host = Arc::new(Host::new(plan, outlets)?);
     let pipeline = &host.plan().pipeline;
     for hypervisor in &pipeline.hypervisors {
-        let (guests, sources) = (pipeline.guests.len(), pipeline.sources.len());
+        let (guests, sources) = (host.plan().roster().seats.len(), pipeline.sources.len());
         tracing::info!(hypervisor = hypervisor.name, guests, sources, "polling as host {}", hypervisor.host);
     }
     if let (Mode::Once, Some(tenants)) = (mode, host.tenants()) {
@@ -72,6 +84,12 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
             () = stopping(&mut shutdown) => {}
         }
     }
+    let warden = match mode {
+        Mode::Service => Warden::start(&host).map_err(RunError::Warden)?,
+        Mode::Once => None,
+    };
+    let (close, closing) = watch::channel(false);
+    let admin = socket.map(|socket| tokio::spawn(socket.serve(Arc::clone(&host), closing)));
     let mut sources = JoinSet::new();
     for position in 0..host.plan().sources.len() {
         sources.spawn(source(Arc::clone(&host), position, mode, shutdown.clone()));
@@ -97,6 +115,14 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
     }
     stopper.abort();
     let _ = stopper.await;
+    let _ = close.send(true);
+    if let Some(admin) = admin {
+        let _ = admin.await;
+    }
+    if let Some(warden) = warden {
+        let host = Arc::clone(&host);
+        let _ = tokio::task::spawn_blocking(move || warden.end(&host)).await;
+    }
     match Arc::into_inner(host) {
         Some(host) => end.undelivered = host.into_outlets().close(CLOSE).await,
         None => tracing::error!("a source's task outlived its end, which is a fault of this program"),
@@ -114,7 +140,7 @@ impl End {
 }
 
 /// Resolves when the agent is to stop; the sender that is gone means so too.
-async fn stopping(shutdown: &mut watch::Receiver<bool>) {
+pub(crate) async fn stopping(shutdown: &mut watch::Receiver<bool>) {
     let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
@@ -124,15 +150,21 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
     let interval = host.plan().pipeline.sources[host.plan().sources[position].index].interval;
     let named = Arc::clone(&host);
     let name = Name::of(named.plan(), position);
-    if host.plan().sources[position].selections.is_empty() {
-        return sums;
-    }
     let jitter = if mode == Mode::Once { Duration::ZERO } else { host.plan().pipeline.polling.start_jitter };
     let mut schedule = Schedule::new(interval, jitter);
     loop {
         tokio::select! {
             () = sleep_until(schedule.next()) => {}
             () = stopping(&mut shutdown) => return sums,
+        }
+        // A guest for it may come yet.
+        let is_idle = host.plan().roster().sources[position].selections.is_empty();
+        if is_idle && mode == Mode::Once {
+            return sums;
+        }
+        if is_idle {
+            schedule.advance(Instant::now());
+            continue;
         }
         let polled = Arc::clone(&host);
         let poll = move || {

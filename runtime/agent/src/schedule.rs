@@ -45,7 +45,7 @@ impl Schedule {
 }
 
 /// From 0 to 1. Of a random UUID's 122 bits, 53 are a double's.
-fn random_share() -> f64 {
+pub(crate) fn random_share() -> f64 {
     let bits = uuid::Uuid::new_v4().as_u128() as u64 >> 11;
     bits as f64 / (1u64 << 53) as f64
 }

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use nephoscope_agent::Plan;
 use nephoscope_agent::cycle::{Host, Report};
 use nephoscope_agent::outlets::Outlets;
+use nephoscope_agent::{Means, Plan};
 use serde_json::{Value, json};
 use wat_guests::{GOOD, Meter, Wat};
 
@@ -35,7 +35,7 @@ fn host(folder: &Path, guests: &[(&str, Wat<'_>, Value)], sources: Value) -> Hos
     let file = folder.join("pipeline.yaml");
     // JSON is YAML.
     std::fs::write(&file, pipeline.to_string()).unwrap();
-    let plan = Plan::make(config::load_pipeline(&file).unwrap()).unwrap().value;
+    let plan = Plan::make(config::load_pipeline(&file).unwrap(), Means::default()).unwrap().value;
     let outlets = Outlets::start(&plan.pipeline).unwrap();
     Host::new(plan, outlets).unwrap()
 }

@@ -44,8 +44,8 @@ pub use collector_file::load_collector;
 pub use fault::{Fault, Faults, Severity};
 pub use filter::{Filter, FilterFault};
 pub use pipeline::{
-    Grant, Guest, Hypervisor, Inspector, Isolation, LimitOverrides, Names, Pipeline, Polling, REPORT_STOPPED,
-    Sink, Source, Stopped, load_pipeline,
+    Grant, Guest, GuestFolder, Hypervisor, Inspector, Isolation, LimitOverrides, Names, Pipeline, Polling,
+    REPORT_STOPPED, SetAside, Sink, Source, Stopped, Swap, load_pipeline,
 };
 pub use place::{Located, Place};
 

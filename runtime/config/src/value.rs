@@ -42,11 +42,16 @@ fn bounded(d: &mut Decoder<'_>, node: &Node, text: &str) -> Option<String> {
 pub(crate) fn name(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
     const WHAT: &str = "a name of at most 64 letters, digits and `._-`";
     let text = text(d, node)?;
-    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if text.chars().count() > 64 || !text.chars().all(fits) {
+    if !is_name(&text) {
         return d.expected(WHAT, node);
     }
     Some(text)
+}
+
+/// Whether a text is a name of that kind.
+pub(crate) fn is_name(text: &str) -> bool {
+    let fits = |c: char| c.is_alphanumeric() || matches!(c, '.' | '_' | '-');
+    (1..=64).contains(&text.chars().count()) && text.chars().all(fits)
 }
 
 /// Yes or no: YAML 1.1's words as PyYAML reads them.
@@ -215,6 +220,18 @@ pub(crate) fn readable(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {
         Err(error) => error.to_string(),
     };
     d.faults.error(&node.place, format!("cannot read {}: {problem}", shown(&path.to_string_lossy())));
+    None
+}
+
+/// A folder that must be there now.
+pub(crate) fn folder(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {
+    let path = path(d, node)?;
+    let problem = match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => return Some(path),
+        Ok(_) => "it is no folder".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    d.faults.error(&node.place, format!("cannot use {}: {problem}", shown(&path.to_string_lossy())));
     None
 }
 

@@ -88,6 +88,20 @@ fn every_key_reaches_its_setting() {
     assert_eq!(pipeline.guests[1].limits, config::LimitOverrides::default());
     assert_eq!((guest.place.line, guest.place.column), (14, 5));
 
+    let folder = pipeline.guest_folder.as_ref().unwrap();
+    assert_eq!((&folder.grants[..], folder.isolation), (&[Grant::Memory][..], Isolation::Cycle));
+    assert_eq!(folder.limits.cpu, Some(Duration::from_millis(5)));
+    assert_eq!(folder.name_of(&folder.path.join("disk-fill.wasm")).as_deref(), Some("disk-fill"));
+    for none in ["disk-fill.wasm.sig", ".hidden.wasm", "two words.wasm", ".wasm", "sub/a.wasm"] {
+        assert_eq!(folder.name_of(&folder.path.join(none)), None, "{none}");
+    }
+    let swap = config::Swap { debounce: seconds(1), probation: seconds(3600), failures: 1, keep: 9 };
+    assert_eq!(pipeline.swap, swap);
+    let aside = config::SetAside { cycles: 2, first: seconds(10), most: seconds(300) };
+    assert_eq!(pipeline.set_aside, aside);
+    assert_eq!(pipeline.state.as_deref(), Some(Path::new("tests/settings/var/state")));
+    assert_eq!(pipeline.socket.as_deref(), Some(Path::new("tests/settings/var/agent.sock")));
+
     let [memory, rest] = &pipeline.sources[..] else { panic!("two sources") };
     assert!(memory.selects("mem.max") && memory.selects("memory.usage") && !memory.selects("cpu"));
     assert!(!rest.selects("mem.max") && rest.selects("cpu"));
@@ -327,6 +341,7 @@ fn the_documented_defaults_are_those_that_hold() {
     let fixed = [
         ("nova", "~"),
         ("host", "h"),
+        ("guest_folder", "~"),
         ("guests", "[{name: x, module: m.wasm, grants: [], isolation: poll}]"),
         ("sources", "[{name: a, interval: 60, meters: ['*']}]"),
         ("sinks", sinks.as_str()),
@@ -336,7 +351,16 @@ fn the_documented_defaults_are_those_that_hold() {
     let long = load(&path);
     let plain = |pipeline: &Pipeline| {
         (
-            format!("{:?} {:?} {:?}", pipeline.hypervisors, pipeline.polling, pipeline.sample_source),
+            format!(
+                "{:?} {:?} {:?} {:?} {:?} {:?} {:?}",
+                pipeline.hypervisors,
+                pipeline.polling,
+                pipeline.sample_source,
+                pipeline.swap,
+                pipeline.set_aside,
+                pipeline.state,
+                pipeline.socket
+            ),
             format!("{:?}", pipeline.sinks[0].publishers[0].value),
         )
     };

@@ -1,5 +1,6 @@
 //! Arguments and help.
 
+mod admin;
 mod guest;
 
 use std::path::PathBuf;
@@ -8,10 +9,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::logging::Format;
 
+pub use admin::{InstallArguments, ListArguments, RemoveArguments, RollbackArguments};
 pub use guest::{
     BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestBenchArguments, GuestCheckArguments,
     GuestCommand, GuestRunArguments, NewArguments, Rows, TermsArguments, TestArguments,
 };
+
+/// The command that an agent starts itself with to compile a module.
+pub const COMPILE: &str = "compile-module";
 
 /// Polls the instances of a hypervisor with WebAssembly pollsters and publishes their samples in Ceilometer's format.
 #[derive(Debug, Parser)]
@@ -53,11 +58,14 @@ pub enum Command {
         #[command(subcommand)]
         command: SampleCommand,
     },
-    /// Write meters of your own: an author's commands, which need no libvirt, no broker and no root.
+    /// Write meters of your own, without libvirt, broker or root; and see, add, swap and remove those of a running agent.
     Guest {
         #[command(subcommand)]
         command: GuestCommand,
     },
+    /// Compile a module from standard input: what a running agent starts itself for.
+    #[command(name = COMPILE, hide = true)]
+    CompileModule,
     /// A host's readings, for replay and for tests of guests.
     Snapshot {
         #[command(subcommand)]

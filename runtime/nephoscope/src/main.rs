@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     logging::start(&cli.log, cli.log_format);
     let outcome = match cli.command {
+        Command::CompileModule => return sandbox::compile::child(),
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Collect(arguments) => commands::collect::collect(&arguments),

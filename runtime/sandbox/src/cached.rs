@@ -1,5 +1,6 @@
-//! What loading a component takes where a cache holds its compiled form: a measurement, and the one place of `unsafe`.
+//! Loading compiled code: the one place of `unsafe`.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wasmtime::component::Component;
@@ -16,23 +17,27 @@ pub struct CachedLoad {
     pub time: Duration,
 }
 
-/// Serialises a compiled component and loads it again.
+/// Serialises a compiled component and loads it again: a measurement.
 ///
 /// # Errors
-/// wasmtime's, where it cannot be serialised.
+/// wasmtime's, where it cannot be serialised, or written to a temporary file.
 pub fn measure(engine: &Engine, module: &Module) -> wasmtime::Result<CachedLoad> {
     let compiled = module.component.serialize()?;
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), &compiled)?;
     let started = Instant::now();
-    let loaded = deserialize(engine, &compiled)?;
+    let loaded = load(engine.wasmtime(), file.path())?;
     let time = started.elapsed();
     drop(loaded);
     Ok(CachedLoad { bytes: compiled.len(), time })
 }
 
-/// `compiled` must be what [`Component::serialize`] has given in this process: [`measure`] alone calls this.
+/// Maps a file of compiled code into memory. The file must be what wasmtime has made of a module that it had validated, in this process or in
+/// a child of it, and nobody but this user may be able to change it.
 #[allow(unsafe_code)]
-fn deserialize(engine: &Engine, compiled: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: the bytes are native code, and whoever could choose them could run anything. These were made by wasmtime itself a moment
-    // ago, from a module that it had validated, have not left this process's memory, and are refused by an engine of other settings.
-    unsafe { Component::deserialize(engine.wasmtime(), compiled) }
+pub(crate) fn load(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Component> {
+    // SAFETY: the file is machine code, and whoever could choose or change it could run anything. Callers have it from a folder that is this
+    // user's alone, with a digest that was taken when it was written (`cache`), or have made it a moment ago (`compile`, `measure`: a temporary
+    // file, which only this user can open). wasmtime refuses what is of another version, target or engine.
+    unsafe { Component::deserialize_file(engine, path) }
 }

@@ -12,6 +12,7 @@ use wasmtime::component::Component;
 use wasmtime::component::types::ComponentItem;
 
 use crate::contract::{PACKAGE, VERSION};
+use crate::world;
 
 /// An interface of the contract that answers calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,7 +175,7 @@ pub(crate) fn demanded(component: &Component) -> Demand {
         match of_contract(name) {
             Some(capability) if functions => drop(demand.capabilities.insert(capability)),
             Some(_) => {}
-            None if name == format!("{PACKAGE}/types@{VERSION}") => {}
+            None if is_types(name) => {}
             None => demand.unknown.push(name.to_owned()),
         }
     }
@@ -193,11 +194,17 @@ fn is_of_wasi(import: &str) -> bool {
 }
 
 fn of_contract(import: &str) -> Option<Capability> {
+    interface(import)?.parse().ok()
+}
+
+fn is_types(import: &str) -> bool {
+    interface(import) == Some("types")
+}
+
+/// The interface of the contract that an import names, of a version that this runtime has.
+fn interface(import: &str) -> Option<&str> {
     let (interface, version) = import.strip_prefix(PACKAGE)?.strip_prefix('/')?.split_once('@')?;
-    if version != VERSION {
-        return None;
-    }
-    interface.parse().ok()
+    world::is_compatible(version).then_some(interface)
 }
 
 #[cfg(test)]

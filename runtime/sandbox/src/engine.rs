@@ -4,8 +4,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use wasmtime::component::Component;
 use wasmtime::{Config, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::cache::Cache;
+use crate::compile::{self, Compiler};
 use crate::limits::{MEMORY_CEILING, STACK_BYTES, TABLE_CEILING};
 
 /// How often the epoch moves while a guest runs: the grain of `limits.cpu`.
@@ -37,6 +40,8 @@ pub struct Engine {
 struct Inner {
     wasmtime: wasmtime::Engine,
     activity: Arc<Activity>,
+    cache: Option<Cache>,
+    compiler: Option<Compiler>,
 }
 
 /// How many sessions run; the ticker sleeps while there are none, so that an idle agent wakes nobody.
@@ -64,11 +69,19 @@ pub enum EngineError {
 }
 
 impl Engine {
-    /// An engine with the pooling allocator, copy-on-write images and epochs.
+    /// An engine with the pooling allocator, copy-on-write images and epochs, which compiles in this process and keeps nothing.
     ///
     /// # Errors
     /// [`EngineError`] where the machine lacks address space or threads.
     pub fn new() -> Result<Self, EngineError> {
+        Self::with(None, None)
+    }
+
+    /// The same, which looks for compiled code in a cache, and has a child compile what is not there.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn with(cache: Option<Cache>, compiler: Option<Compiler>) -> Result<Self, EngineError> {
         let wasmtime = pooled().map_err(EngineError::Settings)?;
         let activity = Arc::new(Activity::default());
         let ticker = Arc::clone(&activity);
@@ -77,11 +90,17 @@ impl Engine {
             .name("epochs".into())
             .spawn(move || tick(&engine, &ticker))
             .map_err(EngineError::Thread)?;
-        Ok(Self { inner: Arc::new(Inner { wasmtime, activity }) })
+        Ok(Self { inner: Arc::new(Inner { wasmtime, activity, cache, compiler }) })
     }
 
     pub(crate) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.inner.wasmtime
+    }
+
+    /// Compiles a component, or finds what was compiled before.
+    pub(crate) fn compile(&self, module: &[u8]) -> wasmtime::Result<Component> {
+        let Inner { wasmtime, cache, compiler, .. } = &*self.inner;
+        compile::component(wasmtime, cache.as_ref(), compiler.as_ref(), module)
     }
 
     /// Keeps the epochs ticking until the guard is dropped.
@@ -134,6 +153,7 @@ fn tick(engine: &wasmtime::EngineWeak, activity: &Activity) {
     }
 }
 
+/// The engine that runs guests.
 fn pooled() -> wasmtime::Result<wasmtime::Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(STORES)
@@ -149,9 +169,18 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .max_core_instance_size(4 * 1024 * 1024)
         .linear_memory_keep_resident(KEEP_MEMORY)
         .table_keep_resident(KEEP_TABLES);
+    wasmtime::Engine::new(settings().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
+}
+
+/// An engine that compiles for that one and runs nothing: without the pool, which would take what memory a compilation may have, and on one core, for the others are the polls'.
+pub(crate) fn compiling() -> wasmtime::Result<wasmtime::Engine> {
+    wasmtime::Engine::new(settings().parallel_compilation(false))
+}
+
+/// What compiled code depends on.
+fn settings() -> Config {
     let mut config = Config::new();
     config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
         .memory_init_cow(true)
         .epoch_interruption(true)
         .max_wasm_stack(STACK_BYTES)
@@ -160,5 +189,22 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .concurrency_support(false)
         // A backtrace in a log line tells an operator nothing, and names come from the guest.
         .wasm_backtrace_max_frames(None);
-    wasmtime::Engine::new(&config)
+    config
+}
+
+#[cfg(test)]
+mod tests {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+
+    use super::*;
+
+    #[test]
+    fn what_a_child_compiles_is_for_the_engine_that_runs_it() {
+        let hash = |engine: wasmtime::Engine| {
+            let mut hasher = DefaultHasher::new();
+            engine.precompile_compatibility_hash().hash(&mut hasher);
+            hasher.finish()
+        };
+        assert_eq!(hash(pooled().unwrap()), hash(compiling().unwrap()));
+    }
 }

@@ -3,7 +3,7 @@
 //! Each step refuses by name. Nothing of a refused module runs, but for `meters()`, which runs under the limits as the last step.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct Guest {
     pub(crate) engine: Engine,
     pub(crate) profile: Arc<Profile>,
     pub(crate) component: FullPre<Poll>,
+    module: PathBuf,
+    grants: BTreeSet<Capability>,
     capabilities: BTreeSet<Capability>,
     start_memory: usize,
 }
@@ -101,6 +103,24 @@ pub enum LoadError {
         /// What wasmtime says.
         #[source]
         source: wasmtime::Error,
+    },
+    /// It is a guest of a contract that this runtime does not have.
+    #[error(
+        "{} is built for {PACKAGE}@{}, and this runtime has {VERSION}: use a nephoscope that has it, or a module built for 0.1",
+        path.display(),
+        versions.join(" and ")
+    )]
+    AnotherVersion {
+        /// The file.
+        path: PathBuf,
+        /// The versions that it names, without this runtime's.
+        versions: Vec<String>,
+    },
+    /// A component of another world.
+    #[error("{} is a component, but no guest: it does not export {PACKAGE}/pollster@{VERSION}", path.display())]
+    NotAPollster {
+        /// The file.
+        path: PathBuf,
     },
     /// It imports what no Nephoscope offers, or another version of the contract.
     #[error(
@@ -208,6 +228,8 @@ impl Guest {
             engine: engine.clone(),
             profile: Arc::new(profile),
             component,
+            module: spec.module,
+            grants: spec.grants,
             capabilities: demand.capabilities.clone(),
             start_memory,
         })
@@ -221,6 +243,21 @@ impl Guest {
     /// The meters that it declared; at least one, each name once.
     pub fn meters(&self) -> &[Meter] {
         &self.profile.meters
+    }
+
+    /// The file that it was described with.
+    pub fn module(&self) -> &Path {
+        &self.module
+    }
+
+    /// What it was granted.
+    pub fn grants(&self) -> &BTreeSet<Capability> {
+        &self.grants
+    }
+
+    /// How much one poll shares with the next.
+    pub fn isolation(&self) -> Isolation {
+        self.profile.isolation
     }
 
     /// What it imports, all of it granted.

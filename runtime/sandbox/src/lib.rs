@@ -16,8 +16,11 @@
 //! | [`limits`] | every bound, with its default and its reason |
 //! | [`engine`] | wasmtime's settings and the thread that ticks epochs |
 //! | [`module`] | the first half of loading: from a file to a compiled component, whose imports and exports are known |
+//! | [`world`] | whether a module is a guest of this contract, before it is compiled |
 //! | [`guest`] | loading: from a file to a checked, linked, asked guest |
-//! | [`cached`] | what loading a compiled component from a cache takes |
+//! | [`compile`] | from a module to machine code, here or in a child |
+//! | [`cache`] | machine code that is kept |
+//! | [`cached`] | loading it: the one place of `unsafe` |
 //! | [`session`] | polling: one guest over the instances of a cycle |
 //! | [`samples`] | what a guest returned, checked |
 //! | [`failure`] | the fixed labels of everything that can go wrong |
@@ -26,8 +29,10 @@
 //! `unsafe` is allowed in the module `cached` alone.
 #![deny(unsafe_code)]
 
+pub mod cache;
 pub mod cached;
 pub mod capability;
+pub mod compile;
 mod contract;
 mod declaration;
 pub mod engine;
@@ -41,8 +46,11 @@ pub mod samples;
 pub mod session;
 pub mod state;
 mod wasi;
+pub mod world;
 
+pub use cache::Cache;
 pub use capability::Capability;
+pub use compile::Compiler;
 pub use engine::Engine;
 pub use failure::{Failure, Refusal, Skip};
 pub use guest::{Guest, Isolation, LoadError, Spec};

@@ -31,6 +31,15 @@ pub struct Limits {
 /// too: some ten seconds of a core and ten times the file's size in memory for such a guest.
 pub const MODULE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Computing time that a compilation in a child may take: three times what a whole Python takes unoptimised.
+pub const COMPILE_CPU: Duration = Duration::from_secs(180);
+
+/// Time on the clock that a compilation in a child may take; it has the lowest priority on a machine that may be busy.
+pub const COMPILE_WALL: Duration = Duration::from_secs(900);
+
+/// Memory that a compilation in a child may take, in bytes.
+pub const COMPILE_MEMORY: u64 = 2 << 30;
+
 /// Meters that one guest may declare: all of Ceilometer's compute agent are 36.
 pub const METERS: usize = 256;
 

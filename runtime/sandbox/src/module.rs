@@ -33,8 +33,10 @@ impl Module {
     /// # Errors
     /// It is no component.
     pub fn compile(engine: &Engine, bytes: &[u8], path: &Path) -> Result<Self, LoadError> {
-        let component = Component::from_binary(engine.wasmtime(), bytes).map_err(|source| {
-            LoadError::NotAComponent { path: path.to_owned(), hint: hint(bytes), source }
+        let component = engine.compile(bytes).map_err(|source| LoadError::NotAComponent {
+            path: path.to_owned(),
+            hint: hint(bytes),
+            source,
         })?;
         let demand = capability::demanded(&component);
         Ok(Self { component, demand })
@@ -95,7 +97,7 @@ pub fn bytes(path: &Path) -> Result<Vec<u8>, LoadError> {
 }
 
 /// What a file that does not load looks like.
-fn hint(bytes: &[u8]) -> &'static str {
+pub(crate) fn hint(bytes: &[u8]) -> &'static str {
     match bytes {
         [b'\0', b'a', b's', b'm', 1, 0, 0, 0, ..] => {
             ": it is a core module; make a component of it (`nephoscope guest componentize`)"

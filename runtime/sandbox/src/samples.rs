@@ -106,9 +106,13 @@ fn read(
 fn is_of(id: &str, instance: &Instance) -> bool {
     let identity = &instance.identity;
     let clean = id.len() <= NAME_BYTES && !id.chars().any(char::is_control);
+    // Whole, between hyphens: `<uuid>-vda`, `instance-00000001-<uuid>-tap0`.
+    let names_it = |at: usize| {
+        let (before, after) = (&id[..at], &id[at + identity.uuid.len()..]);
+        (before.is_empty() || before.ends_with('-')) && (after.is_empty() || after.starts_with('-'))
+    };
     clean
-        && (id.starts_with(&identity.uuid)
-            || id.contains(&identity.uuid)
+        && (id.match_indices(&identity.uuid).any(|(at, _)| names_it(at))
             || identity.vnics.iter().any(|vnic| vnic.filterref.as_deref() == Some(id)))
 }
 

@@ -7,9 +7,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use agent::Plan;
 use agent::cycle::Host;
 use agent::outlets::Outlets;
+use agent::{Means, Plan};
 use anyhow::{Context, Result, ensure};
 use inspector::{Bare, Groups};
 use lab::{Disk, Guest, Libvirtd, Os, instance};
@@ -152,8 +152,8 @@ pub fn one(uri: &str, broker: &str) -> Result<()> {
     });
     // JSON is YAML.
     std::fs::write(&pipeline, text.to_string())?;
-    let plan = Plan::make(config::load_pipeline(&pipeline)?)?.value;
-    let groups = plan.sources[0].groups.clone();
+    let plan = Plan::make(config::load_pipeline(&pipeline)?, Means::default())?.value;
+    let groups = plan.roster().sources[0].groups.clone();
     let runtime = Runtime::new()?;
     let host = {
         let _runtime = runtime.enter();

@@ -19,6 +19,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod corpus;
 mod samples;
 mod template;
 

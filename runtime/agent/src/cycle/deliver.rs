@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::hypervisor::Owner;
 use super::{Cycle, Report};
-use crate::plan::{PlannedGuest, Selection};
+use crate::guests::roster::Selection;
 
 /// Samples that are handed to the publishers at once; each of them splits at its own batch size.
 const BATCH: usize = 50;
@@ -18,13 +18,12 @@ const BATCH: usize = 50;
 pub(super) struct Batches<'a> {
     cycle: &'a Cycle<'a>,
     chosen: &'a Selection,
-    planned: &'a PlannedGuest,
     by_meter: Vec<Vec<Sample>>,
 }
 
 impl<'a> Batches<'a> {
-    pub(super) fn new(cycle: &'a Cycle<'a>, chosen: &'a Selection, planned: &'a PlannedGuest) -> Self {
-        Self { cycle, chosen, planned, by_meter: vec![Vec::new(); planned.meters.len()] }
+    pub(super) fn new(cycle: &'a Cycle<'a>, chosen: &'a Selection) -> Self {
+        Self { cycle, chosen, by_meter: vec![Vec::new(); chosen.meters.len()] }
     }
 
     /// Stamps a sample and puts it into its meter's batch; a meter that the source does not poll is left out.
@@ -40,7 +39,7 @@ impl<'a> Batches<'a> {
         if !self.chosen.meters[position] {
             return;
         }
-        let meter = &self.planned.meters[position];
+        let meter = &self.chosen.guest.meters[position];
         let resource_id = if sample.resource_id == instance.identity.uuid {
             Arc::clone(&owner.id)
         } else {

@@ -2,14 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use config::{Names, Pipeline};
-use inspector::{Identity, InspectError, Inspector, Instance, Power, Snapshot};
+use inspector::{Groups, Identity, InspectError, Inspector, Instance, Power, Snapshot};
 use nova::{TenantMetadata, user_metadata};
 use sample::Metadata;
 use serde_json::Value;
 
-use crate::plan::PlannedSource;
+use crate::guests::generation::Id;
+use crate::guests::roster::Polled;
+use crate::guests::trial;
 use crate::resource_metadata::resource_metadata;
 
 /// Where what a tenant says of a server stands in its samples' metadata.
@@ -20,9 +23,20 @@ pub(super) struct Hypervisor {
     host: String,
     pub(super) inspector: Inspector,
     described: Mutex<HashMap<String, Described>>,
-    /// Instances that a guest wants never to poll again, by the guest's position.
-    banned: Mutex<HashSet<(usize, String)>>,
+    /// Instances that a generation of a guest wants never to poll again.
+    banned: Mutex<HashSet<(Id, String)>>,
+    /// Some instances of the last snapshot, to try new modules on.
+    recorded: Mutex<Option<Recorded>>,
 }
+
+struct Recorded {
+    groups: Groups,
+    instances: Vec<Arc<Instance>>,
+    at: Instant,
+}
+
+/// How old a record may be before one of fewer readings takes its place.
+const RECORD: Duration = Duration::from_secs(600);
 
 /// What the samples of an instance share, as long as its identity and state are the same.
 struct Described {
@@ -59,18 +73,19 @@ impl Hypervisor {
             inspector: inspector(described)?,
             described: Mutex::default(),
             banned: Mutex::default(),
+            recorded: Mutex::default(),
         })
     }
 
     /// Drops what is remembered of instances that left the hypervisor.
-    pub(super) fn forget_gone(&self, source: &PlannedSource, snapshot: &Snapshot) {
+    pub(super) fn forget_gone(&self, polled: &Polled, snapshot: &Snapshot) {
         let read = snapshot.instances.iter().map(|instance| instance.identity.uuid.as_str());
         // Those that could not be read this time are not gone.
         let present: HashSet<&str> =
             read.chain(snapshot.left_out.iter().map(|left_out| left_out.uuid.as_str())).collect();
         lock(&self.described).retain(|uuid, _| present.contains(uuid.as_str()));
         lock(&self.banned).retain(|(_, uuid)| present.contains(uuid.as_str()));
-        for selection in &source.selections {
+        for selection in &polled.selections {
             selection.state.retain(&present);
         }
     }
@@ -115,12 +130,40 @@ impl Hypervisor {
         (owner, metadata)
     }
 
-    /// Never polls this instance with this guest again.
-    pub(super) fn ban(&self, guest: usize, uuid: &str) {
+    /// Keeps some of a snapshot's instances to try new modules on.
+    pub(super) fn record(&self, snapshot: &Snapshot) {
+        let mut recorded = lock(&self.recorded);
+        // A source that reads little must not take from a trial what another one has read.
+        let stays = |old: &Recorded| !snapshot.groups.is_superset(&old.groups) && old.at.elapsed() < RECORD;
+        if !recorded.as_ref().is_some_and(stays) {
+            let (groups, instances) = (snapshot.groups.clone(), trial::choose(&snapshot.instances));
+            *recorded = Some(Recorded { groups, instances, at: Instant::now() });
+        }
+    }
+
+    /// Instances with these groups of readings: those of the last snapshot, or of one that is taken for it. None where the hypervisor does not
+    /// answer.
+    pub(super) fn recorded(&self, groups: &Groups) -> Vec<Arc<Instance>> {
+        let fits =
+            |recorded: &&Recorded| recorded.groups.is_superset(groups) && !recorded.instances.is_empty();
+        if let Some(recorded) = lock(&self.recorded).as_ref().filter(fits) {
+            return recorded.instances.clone();
+        }
+        match self.inspector.snapshot(groups) {
+            Ok(snapshot) => trial::choose(&snapshot.instances),
+            Err(error) => {
+                tracing::warn!(host = self.host, "no instance to try a new module on: {error}");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Never polls this instance with this generation again.
+    pub(super) fn ban(&self, guest: Id, uuid: &str) {
         lock(&self.banned).insert((guest, uuid.to_owned()));
     }
 
-    pub(super) fn is_banned(&self, guest: usize, uuid: &str) -> bool {
+    pub(super) fn is_banned(&self, guest: Id, uuid: &str) -> bool {
         let banned = lock(&self.banned);
         !banned.is_empty() && banned.contains(&(guest, uuid.to_owned()))
     }

@@ -187,7 +187,7 @@ pub(super) fn guest(d: &mut Decoder<'_>, node: &Node) -> Option<Guest> {
     });
     let grants = map.required(d, "grants", grants);
     let mut isolation = Isolation::default();
-    map.set(d, "isolation", &mut isolation, value::word(ISOLATIONS));
+    map.set(d, "isolation", &mut isolation, self::isolation);
     let limits = limits(d, &map);
     let settings = map.optional(d, "settings", settings).unwrap_or_default();
     let granted = |grant| grants.as_ref().is_some_and(|grants| grants.contains(&grant));
@@ -207,8 +207,12 @@ pub(super) fn guest(d: &mut Decoder<'_>, node: &Node) -> Option<Guest> {
     })
 }
 
+pub(super) fn isolation(d: &mut Decoder<'_>, node: &Node) -> Option<Isolation> {
+    value::word(ISOLATIONS)(d, node)
+}
+
 /// The list may be empty: a guest that reads nothing is of little use, but harmless.
-fn grants(d: &mut Decoder<'_>, node: &Node) -> Option<Located<Vec<Grant>>> {
+pub(super) fn grants(d: &mut Decoder<'_>, node: &Node) -> Option<Located<Vec<Grant>>> {
     let Value::Sequence(items) = &node.value else { return d.expected("a list of grants", node) };
     let mut value: Vec<Grant> = Vec::new();
     for item in items {

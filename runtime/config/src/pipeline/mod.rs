@@ -3,6 +3,7 @@
 //! Sections are decoded in one pass; then names are looked up (unique, existing sinks). `sources` is the list itself or the
 //! name of a polling.yaml, which is read by the same code, more leniently: what Ceilometer reads over is a warning there.
 
+mod care;
 mod guest;
 mod host;
 mod nova;
@@ -16,6 +17,8 @@ use std::time::Duration;
 use publisher::{Profile, Target};
 use sample::signature::Secret;
 
+pub(crate) use care::{ASIDE, FOLDER, SWAP};
+pub use care::{GuestFolder, SetAside, Swap};
 pub(crate) use guest::{GUEST, LIMITS, limits, limits_of, settings};
 pub use guest::{Grant, Guest, Isolation, LimitOverrides};
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
@@ -46,8 +49,18 @@ pub struct Pipeline {
     pub sample_source: String,
     /// What is read; at least one, names are unique.
     pub hypervisors: Vec<Hypervisor>,
-    /// The pollsters; at least one, names are unique.
+    /// The pollsters, names are unique; at least one, where there is no guest folder.
     pub guests: Vec<Guest>,
+    /// Where further pollsters are put.
+    pub guest_folder: Option<GuestFolder>,
+    /// How a new module takes an old one's place.
+    pub swap: Swap,
+    /// When a guest that keeps failing is set aside.
+    pub set_aside: SetAside,
+    /// Where the agent keeps its guests' generations; none: in a temporary folder, until it ends.
+    pub state: Option<PathBuf>,
+    /// The admin socket of `nephoscope guest list` and its like; none: there is none.
+    pub socket: Option<PathBuf>,
     /// What is polled; at least one, names are unique.
     pub sources: Vec<Source>,
     /// Where samples go; at least one, names are unique.
@@ -131,12 +144,29 @@ pub(crate) static FILE: Section = Section {
             "This host's name in the samples; absent, its hostname. On a nova host, what `[DEFAULT]host` says there.",
         ),
         key("sample_source", "text", "openstack", "The samples' `source`."),
-        key("guests", "list", "", "Required. The pollsters."),
+        key("guests", "list", "", "The pollsters. Required where there is no `guest_folder`."),
+        key("guest_folder", "mapping", "", "A folder where further pollsters are put."),
         key("sources", "list, or path", "", "Required. What is polled; or a polling.yaml of Ceilometer's."),
         key("sinks", "list", "", "Required. Where samples go."),
         key("polling", "mapping", "", "How it is polled."),
         key("publisher", "mapping", "", "What publishers have in common."),
         key("nova", "mapping", "", "Tenants' server metadata, from Nova."),
+        key("swap", "mapping", "", "How a new module takes an old one's place."),
+        key("set_aside", "mapping", "", "When a guest that keeps failing is set aside."),
+        key(
+            "state",
+            "path",
+            "",
+            "A folder of the agent's own, for its guests' generations and their compiled code. Absent, systemd's `StateDirectory=`; without that, generations are \
+             forgotten when the agent ends.",
+        ),
+        key(
+            "socket",
+            "path",
+            "",
+            "The admin socket, for `nephoscope guest list`, `install`, `remove` and `rollback`. Absent, `agent.sock` in systemd's `RuntimeDirectory=`; without that, \
+             there is none.",
+        ),
     ],
 };
 
@@ -224,7 +254,16 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     map.set(d, "sample_source", &mut sample_source, value::text);
     let (polling, common) = polling(d, &map, &own_name);
     let nova = nova::nova(d, &map);
-    let guests = map.required(d, "guests", |d, node| d.list(node, "guests", guest::guest));
+    let guest_folder = map.optional(d, "guest_folder", care::folder);
+    let list = |d: &mut Decoder<'_>, node: &Node| d.list(node, "guests", guest::guest);
+    let guests = match map.get("guest_folder") {
+        Some(_) => map.optional(d, "guests", list),
+        None => map.required(d, "guests", list),
+    };
+    let swap = care::swap(d, &map);
+    let set_aside = care::set_aside(d, &map);
+    let state = map.optional(d, "state", value::path);
+    let socket = map.optional(d, "socket", value::path);
     let drafts = map.required(d, "sources", sources);
     let sinks =
         map.required(d, "sinks", |d, node| d.list(node, "sinks", |d, node| sink::sink(d, node, &common)));
@@ -254,6 +293,11 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         sample_source,
         hypervisors,
         guests,
+        guest_folder,
+        swap,
+        set_aside,
+        state,
+        socket,
         sources: drafts.into_iter().map(|draft| draft.source).collect(),
         sinks: sinks?,
         polling,

@@ -1,4 +1,4 @@
-//! `nephoscope guest …`: an author's commands.
+//! `nephoscope guest …`: an author's commands; an operator's are in `admin`.
 
 use std::path::PathBuf;
 
@@ -8,6 +8,7 @@ use sandbox::Capability;
 use workbench::project::Language;
 
 use super::Report;
+use super::admin::{InstallArguments, ListArguments, RemoveArguments, RollbackArguments};
 
 #[derive(Debug, Subcommand)]
 pub enum GuestCommand {
@@ -77,6 +78,37 @@ A case file:
 
 A poll without `expect` fails and shows what came, to be pasted. Exit code 1: cases failed; 2: a file is wrong, nothing was run.")]
     Test(TestArguments),
+    /// Show the guests of a running agent: what polls, since when, how well, at what cost, and why not.
+    #[command(after_help = "Examples:
+  nephoscope guest list
+  nephoscope guest list disk-fill          with the generations that are kept of it
+  nephoscope guest list --output json
+
+States: good; probation (new: the old generation polls wherever it fails); fallen (the old one is about to come back); set aside
+(it kept failing, and is tried again later); on trial (it was set aside); refused; removed.")]
+    List(ListArguments),
+    /// Give a guest of a running agent a new module, or add a guest to its guest folder.
+    #[command(after_help = "Examples:
+  nephoscope guest install disk-fill build/disk-fill.wasm
+  nephoscope guest install disk-fill disk-fill.wasm --sha256 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+
+The module goes through all that one goes through whose file was replaced: see docs/operating.md. Exit code 1 where it is refused; what
+polls goes on then.")]
+    Install(InstallArguments),
+    /// Stop polling with a guest of a running agent, at once.
+    #[command(after_help = "Example:
+  nephoscope guest remove disk-fill
+
+A guest of the guest folder loses its file. One of the pipeline file stays out, after a restart too, until it is installed again, rolled
+back, or its module changes.")]
+    Remove(RemoveArguments),
+    /// Go back to an older generation of a guest of a running agent.
+    #[command(after_help = "Examples:
+  nephoscope guest rollback disk-fill
+  nephoscope guest rollback disk-fill --to 4
+
+It holds after a restart too, until the module's file changes.")]
+    Rollback(RollbackArguments),
 }
 
 /// On what terms a component runs; as a pipeline file has them.

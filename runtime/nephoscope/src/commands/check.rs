@@ -3,7 +3,10 @@
 use std::io::Write as _;
 
 use agent::Plan;
+use agent::guests::generation::Generation;
+use agent::guests::roster::Seat;
 use agent::plan::PlannedSource;
+use sandbox::Isolation;
 use serde_json::{Value, json};
 
 use super::plan;
@@ -63,15 +66,17 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
     }
     let mut guests = Table::new(["guest", "reads", "isolation"]);
     let mut meters = Table::new(["meter", "kind", "unit", "guest", "polled by"]);
-    for (position, (planned, described)) in plan.guests.iter().zip(&pipeline.guests).enumerate() {
+    let roster = plan.roster();
+    for holder in roster.seats.iter().map(|seat| &seat.holder) {
         guests.row([
-            planned.guest.name().to_owned(),
-            names(planned.guest.capabilities()),
-            format!("{:?}", described.isolation).to_lowercase(),
+            holder.name().to_owned(),
+            names(holder.guest.capabilities()),
+            isolation(holder).to_owned(),
         ]);
-        for (at, meter) in planned.guest.meters().iter().enumerate() {
+        for (at, meter) in holder.guest.meters().iter().enumerate() {
             let polls = |source: &&PlannedSource| {
-                source.selections.iter().any(|chosen| chosen.guest == position && chosen.meters[at])
+                let mut selections = roster.sources[source.position].selections.iter();
+                selections.any(|chosen| chosen.guest.name() == holder.name() && chosen.meters[at])
             };
             let sources = each_source(plan).filter(polls);
             let sources: Vec<_> =
@@ -80,7 +85,7 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
                 meter.name.clone(),
                 meter.kind.to_string(),
                 meter.unit.clone(),
-                planned.guest.name().to_owned(),
+                holder.name().to_owned(),
                 if sources.is_empty() { "nobody".to_owned() } else { sources.join(" ") },
             ]);
         }
@@ -114,16 +119,19 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
 
 fn describe(plan: &Plan) -> Value {
     let pipeline = &plan.pipeline;
-    let guests = plan.guests.iter().zip(&pipeline.guests).map(|(planned, described)| {
-        let meters = planned.guest.meters().iter().map(|meter| {
+    let roster = plan.roster();
+    let guests = roster.seats.iter().map(|Seat { holder, .. }| {
+        let meters = holder.guest.meters().iter().map(|meter| {
             json!({ "name": meter.name, "kind": meter.kind.as_str(), "unit": meter.unit, "description": meter.description })
         });
         json!({
-            "name": planned.guest.name(),
-            "module": described.module.display().to_string(),
-            "grants": described.grants.iter().map(|grant| grant.as_str()).collect::<Vec<_>>(),
-            "imports": planned.guest.capabilities().iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
-            "isolation": format!("{:?}", described.isolation).to_lowercase(),
+            "name": holder.name(),
+            "module": holder.guest.module().display().to_string(),
+            "sha256": holder.sha256,
+            "signer": holder.signer,
+            "grants": holder.guest.grants().iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
+            "imports": holder.guest.capabilities().iter().map(|capability| capability.as_str()).collect::<Vec<_>>(),
+            "isolation": isolation(holder),
             "meters": meters.collect::<Vec<_>>(),
         })
     });
@@ -180,14 +188,21 @@ fn each_source(plan: &Plan) -> impl Iterator<Item = &PlannedSource> {
 /// The meters that a source polls.
 fn polled(plan: &Plan, source: &PlannedSource) -> Vec<String> {
     let mut meters = Vec::new();
-    for selection in &source.selections {
-        for (meter, chosen) in plan.guests[selection.guest].meters.iter().zip(&selection.meters) {
+    for selection in &plan.roster().sources[source.position].selections {
+        for (meter, chosen) in selection.guest.meters.iter().zip(&selection.meters) {
             if *chosen {
                 meters.push(meter.name.to_string());
             }
         }
     }
     meters
+}
+
+fn isolation(generation: &Generation) -> &'static str {
+    match generation.guest.isolation() {
+        Isolation::Poll => "poll",
+        Isolation::Cycle => "cycle",
+    }
 }
 
 fn names(capabilities: &std::collections::BTreeSet<sandbox::Capability>) -> String {

@@ -11,7 +11,7 @@ mod table;
 
 use std::path::Path;
 
-use agent::Plan;
+use agent::{Means, Plan};
 use config::{Faults, Loaded};
 
 use crate::exit::BadFile;
@@ -21,9 +21,9 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
 }
 
-/// Loads a pipeline file and its guests.
+/// Loads a pipeline file and its guests, as they are in their files.
 fn plan(path: &Path) -> Result<Loaded<Plan>, Faults> {
-    config::load_pipeline(path).and_then(Plan::make)
+    config::load_pipeline(path).and_then(|pipeline| Plan::make(pipeline, Means::default()))
 }
 
 /// Prints every fault; the error then says only that nothing was started.

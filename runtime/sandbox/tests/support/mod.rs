@@ -1,4 +1,5 @@
 //! Loads guests as these tests want them, and an instance for them to poll.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,6 @@
-//! `nephoscope guest`: an author's commands. They need no libvirt, no broker and no root.
+//! `nephoscope guest`: an author's commands, which need no libvirt, no broker and no root, and an operator's, which need a running agent.
 
+mod admin;
 mod bench;
 mod bindings;
 mod check;
@@ -31,6 +32,10 @@ pub fn run(command: &GuestCommand) -> anyhow::Result<()> {
         GuestCommand::Run(arguments) => run::run(arguments),
         GuestCommand::Bench(arguments) => bench::bench(arguments),
         GuestCommand::New(arguments) => new::new(arguments),
+        GuestCommand::List(arguments) => admin::list(arguments),
+        GuestCommand::Install(arguments) => admin::install(arguments),
+        GuestCommand::Remove(arguments) => admin::remove(arguments),
+        GuestCommand::Rollback(arguments) => admin::roll_back(arguments),
         GuestCommand::Test(arguments) => test::test(arguments),
     }
 }

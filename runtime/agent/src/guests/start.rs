@@ -1,0 +1,212 @@
+//! Which generations an agent begins with: those that polled when it ended, unless their files hold something new.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use chrono::Utc;
+use config::{Faults, Pipeline, Place};
+use sandbox::{Engine, LoadError};
+
+use super::gate::{Candidate, Gate, Refusal, unused_grants};
+use super::generation::Generation;
+use super::health::Terms;
+use super::identity::Sha256;
+use super::roster::Seat;
+use super::store::{Entry, Fate, Kept, Refused};
+use super::{Guests, Means};
+use crate::plan::chain;
+
+/// Loads the guests of a file and of its guest folder. Every fault is added at the place of the setting that would have to change; a module
+/// of the folder that is refused is a warning, for it must not keep the others from starting.
+pub(crate) fn load(
+    engine: Engine,
+    pipeline: &Pipeline,
+    sources: Vec<usize>,
+    means: Means,
+    faults: &mut Faults,
+) -> Guests {
+    let terms = Terms { swap: pipeline.swap.clone(), set_aside: pipeline.set_aside.clone() };
+    let guests = Guests::new(engine, terms, sources, means.store);
+    let mut starting = Starting { guests: &guests, pipeline, owners: BTreeMap::new(), entries: Vec::new() };
+    let mut seats = Vec::new();
+    for described in &pipeline.guests {
+        match starting.seat(described) {
+            Ok(seat) => {
+                if let Some(seat) = &seat {
+                    warn_of_unused_grants(described, &seat.holder, faults);
+                }
+                seats.extend(seat);
+            }
+            Err(refusal) => faults.error(place(&refusal, described), chain(&refusal)),
+        }
+    }
+    for described in in_folder(pipeline) {
+        match starting.seat(&described) {
+            Ok(seat) => seats.extend(seat),
+            Err(refusal) => faults.warning(
+                &described.place,
+                format!("the guest {} of the guest folder is left out: {}", described.name, chain(&refusal)),
+            ),
+        }
+    }
+    let entries = starting.entries;
+    if !faults.is_fatal() {
+        for (name, entry) in entries {
+            guests.keep(&name, entry);
+        }
+        guests.seat(pipeline, seats);
+    }
+    guests
+}
+
+/// The guests of the guest folder, by name; none where it cannot be read. One that the file describes is not the folder's.
+pub(super) fn in_folder(pipeline: &Pipeline) -> Vec<config::Guest> {
+    let Some(folder) = &pipeline.guest_folder else { return Vec::new() };
+    let Ok(files) = std::fs::read_dir(&folder.path) else { return Vec::new() };
+    let mut names: Vec<String> = files.flatten().filter_map(|file| folder.name_of(&file.path())).collect();
+    names.retain(|name| pipeline.guests.iter().all(|guest| guest.name != *name));
+    names.sort();
+    names.iter().map(|name| folder.guest(name)).collect()
+}
+
+/// Reads a module as it lies there.
+pub(super) fn candidate(path: &Path) -> Result<Candidate, LoadError> {
+    let bytes = sandbox::module::bytes(path)?;
+    Ok(Candidate { path: path.to_owned(), bytes, signature: None, vouched: false })
+}
+
+fn place<'a>(refusal: &Refusal, described: &'a config::Guest) -> &'a Place {
+    match refusal {
+        Refusal::Load(LoadError::NotGranted { .. }) => &described.grants.place,
+        _ => &described.module.place,
+    }
+}
+
+fn warn_of_unused_grants(described: &config::Guest, generation: &Generation, faults: &mut Faults) {
+    for unused in unused_grants(&described.grants, generation.guest.capabilities()) {
+        faults.warning(
+            &described.grants.place,
+            format!("guest {} is granted {unused} and does not import it", described.name),
+        );
+    }
+}
+
+struct Starting<'a> {
+    guests: &'a Guests,
+    pipeline: &'a Pipeline,
+    /// Whose a meter is.
+    owners: BTreeMap<String, String>,
+    /// What is to be kept, if nothing keeps the agent from starting.
+    entries: Vec<(String, Entry)>,
+}
+
+impl Starting<'_> {
+    /// None where an operator removed the guest.
+    fn seat(&mut self, described: &config::Guest) -> Result<Option<Seat>, Refusal> {
+        let name = &described.name;
+        let mut entry = self.guests.entry(name);
+        let file = candidate(&described.module);
+        let held = file.as_ref().ok().map(|file| Sha256::of(&file.bytes));
+        let is_news = held.is_some() && held != entry.seen;
+        let seat = match (file, entry.current().cloned()) {
+            (Ok(file), current) if is_news => self.begin(described, &file, current, &mut entry)?,
+            (Ok(_), None) if entry.last > 0 => {
+                tracing::warn!(
+                    guest = name,
+                    "it was removed by `guest remove`, and polls nothing until it is installed again"
+                );
+                return Ok(None);
+            }
+            (Ok(file), None) => self.begin(described, &file, None, &mut entry)?,
+            (file, Some(current)) => {
+                if let Err(error) = file {
+                    tracing::warn!(guest = name, "its last generation goes on: {}", chain(&error));
+                }
+                self.resume(described, &current, &mut entry)?
+            }
+            (Err(error), None) => return Err(error.into()),
+        };
+        for meter in &seat.holder.meters {
+            self.owners.insert(meter.name.to_string(), name.clone());
+        }
+        entry.seen = held.or(entry.seen);
+        self.entries.push((name.clone(), entry));
+        Ok(Some(seat))
+    }
+
+    /// A module that has not polled before, beside the one that has.
+    fn begin(
+        &self,
+        described: &config::Guest,
+        file: &Candidate,
+        current: Option<Kept>,
+        entry: &mut Entry,
+    ) -> Result<Seat, Refusal> {
+        let refusal = match self.admit(described, file) {
+            Ok(admitted) => {
+                let number = entry.last + 1;
+                let stand_in = current.and_then(|kept| self.again(described, &kept, false).ok());
+                let holder = self.guests.generation(admitted, number, stand_in.is_some());
+                entry.admit(&holder, file.vouched, stand_in.is_some());
+                self.guests.keep_module(&holder, file);
+                return Ok(Seat { holder, stand_in });
+            }
+            Err(refusal) => refusal,
+        };
+        let Some(current) = current else { return Err(refusal) };
+        let reason = chain(&refusal);
+        tracing::error!(
+            guest = described.name,
+            generation = current.number,
+            "the new module is refused, so the last generation goes on: {reason}"
+        );
+        entry.refused = Some(Refused { sha256: Sha256::of(&file.bytes), at: Utc::now(), reason });
+        self.resume(described, &current, entry)
+    }
+
+    /// The generation that polled when the agent ended, or the good one before it.
+    fn resume(&self, described: &config::Guest, current: &Kept, entry: &mut Entry) -> Result<Seat, Refusal> {
+        let on_probation = current.fate == Fate::Probation;
+        let before = entry.good_before(current.number).cloned();
+        let stand_in =
+            before.clone().filter(|_| on_probation).and_then(|kept| self.again(described, &kept, false).ok());
+        let refusal = match self.again(described, current, stand_in.is_some()) {
+            Ok(holder) => return Ok(Seat { holder, stand_in }),
+            Err(refusal) => refusal,
+        };
+        let Some(before) = before else { return Err(refusal) };
+        let reason = chain(&refusal);
+        tracing::error!(
+            guest = described.name,
+            generation = before.number,
+            "generation {} cannot go on, so the one before it does: {reason}",
+            current.number
+        );
+        let holder = self.again(described, &before, false)?;
+        entry.fall(current.number, Fate::Fallen, reason, before.number);
+        Ok(Seat { holder, stand_in: None })
+    }
+
+    /// A generation that is kept, through the gate once more: what may run can have changed since.
+    fn again(
+        &self,
+        described: &config::Guest,
+        kept: &Kept,
+        on_probation: bool,
+    ) -> Result<Arc<Generation>, Refusal> {
+        let candidate = self.guests.kept(described, kept)?;
+        let admitted = self.admit(described, &candidate)?;
+        Ok(self.guests.generation(admitted, kept.number, on_probation))
+    }
+
+    fn admit(
+        &self,
+        described: &config::Guest,
+        candidate: &Candidate,
+    ) -> Result<super::gate::Admitted, Refusal> {
+        let gate = Gate::new(&self.guests.engine, self.pipeline);
+        // No instance has been read yet: what is new is on probation instead.
+        gate.admit(described, candidate, |meter| self.owners.get(meter).cloned(), |_| Vec::new())
+    }
+}

@@ -1,0 +1,457 @@
+//! The thread that swaps guests: it looks at their files, takes an operator's orders, and brings an old generation back.
+//!
+//! It alone changes the roster, one guest at a time, and polls wait for none of it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use chrono::Utc;
+use sandbox::LoadError;
+use tokio::sync::oneshot;
+
+use super::gate::{Admitted, Candidate, Gate, Refusal};
+use super::generation::{Generation, Id};
+use super::identity::Sha256;
+use super::roster::{Roster, Seat};
+use super::start::{candidate, in_folder};
+use super::store::{Entry, Fate, Refused};
+use super::watch::{self, Files, LOOK, Verdict};
+use crate::cycle::Host;
+use crate::plan::chain;
+
+/// How long a module that is not whole may still be on its way.
+const UNFINISHED: Duration = Duration::from_secs(5);
+
+/// What the warden is told.
+pub(crate) enum Notice {
+    /// A file of a watched folder has changed.
+    Changed,
+    /// A generation has passed its probation.
+    Passed(Id),
+    /// A generation has failed in its probation.
+    Fallen(Id),
+    /// An operator wants something.
+    Order(Order, oneshot::Sender<Result<String, String>>),
+    /// The agent ends.
+    Stop,
+}
+
+/// What an operator wants done with a guest.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Install { name: String, candidate: Candidate },
+    Remove { name: String },
+    Rollback { name: String, to: Option<u32> },
+}
+
+pub(crate) struct Warden {
+    host: Arc<Host>,
+    inbox: Receiver<Notice>,
+    files: Files,
+    /// When the files are looked at next.
+    due: Instant,
+}
+
+/// A warden at work.
+pub(crate) struct Working(JoinHandle<()>);
+
+impl Warden {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gave none.
+    pub(crate) fn start(host: &Arc<Host>) -> std::io::Result<Option<Working>> {
+        let guests = host.guests();
+        let inbox = guests.inbox.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let Some(inbox) = inbox else { return Ok(None) };
+        let files = Files::new(host.plan().pipeline.swap.debounce);
+        let warden = Self { host: Arc::clone(host), inbox, files, due: Instant::now() };
+        let thread = thread::Builder::new().name("guests".into()).spawn(move || warden.work())?;
+        Ok(Some(Working(thread)))
+    }
+
+    fn work(mut self) {
+        let notices = self.host.guests().notices.clone();
+        let told = Arc::new(AtomicBool::new(false));
+        let telling = Arc::clone(&told);
+        // However much is written, one notice is on its way.
+        let tell = move || {
+            if !telling.swap(true, Ordering::Relaxed) {
+                let _ = notices.send(Notice::Changed);
+            }
+        };
+        let _watcher = watch::watch(self.folders(), tell);
+        loop {
+            let wait = self.due.saturating_duration_since(Instant::now());
+            match self.inbox.recv_timeout(wait) {
+                Ok(Notice::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Notice::Changed) => {
+                    told.store(false, Ordering::Relaxed);
+                    self.due = self.due.min(Instant::now());
+                }
+                Ok(Notice::Passed(id)) => self.passed(id),
+                Ok(Notice::Fallen(id)) => self.fallen(id),
+                Ok(Notice::Order(order, reply)) => drop(reply.send(self.obey(order))),
+                Err(RecvTimeoutError::Timeout) => self.look(),
+            }
+        }
+    }
+
+    fn folders(&self) -> Vec<std::path::PathBuf> {
+        let pipeline = &self.host.plan().pipeline;
+        let modules = pipeline.guests.iter().filter_map(|guest| guest.module.parent());
+        let folder = pipeline.guest_folder.iter().map(|folder| folder.path.as_path());
+        let named = |path: &Path| {
+            if path.as_os_str().is_empty() { Path::new(".").to_owned() } else { path.to_owned() }
+        };
+        modules.chain(folder).map(named).collect()
+    }
+
+    /// Looks at every module, and judges those that have changed and are whole.
+    fn look(&mut self) {
+        let now = Instant::now();
+        self.due = now + LOOK;
+        let host = Arc::clone(&self.host);
+        let pipeline = &host.plan().pipeline;
+        let mut described: Vec<config::Guest> = pipeline.guests.clone();
+        described.extend(in_folder(pipeline));
+        // Those whose file was taken away.
+        if let Some(folder) = &pipeline.guest_folder {
+            let roster = host.guests().roster();
+            let gone = roster.seats.iter().map(|seat| seat.holder.name());
+            let gone = gone.filter(|name| described.iter().all(|guest| guest.name != **name));
+            let gone: Vec<_> = gone.map(|name| folder.guest(name)).collect();
+            described.extend(gone);
+        }
+        for guest in described {
+            match self.files.look(&guest.module, now) {
+                Verdict::Same => {}
+                Verdict::Wait(time) => self.due = self.due.min(now + time),
+                Verdict::Judge(age) => {
+                    if self.judge(&guest, age) {
+                        self.files.judged(&guest.module);
+                    } else {
+                        self.due = self.due.min(now + pipeline.swap.debounce);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Judges a module as it lies there. False where it may not be whole yet.
+    fn judge(&self, guest: &config::Guest, age: Duration) -> bool {
+        let mut entry = self.host.guests().entry(&guest.name);
+        let file = match candidate(&guest.module) {
+            Ok(file) => file,
+            Err(LoadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                self.taken_away(guest, entry);
+                return true;
+            }
+            Err(error) => {
+                tracing::error!(
+                    guest = guest.name,
+                    "its module is not read, so nothing changes: {}",
+                    chain(&error)
+                );
+                return true;
+            }
+        };
+        let sha256 = Sha256::of(&file.bytes);
+        let was_refused = entry.refused.as_ref().is_some_and(|refused| refused.sha256 == sha256);
+        if entry.seen == Some(sha256) && !was_refused {
+            return true;
+        }
+        if self.runs(&guest.name, sha256) && entry.current.is_some() {
+            entry.seen = Some(sha256);
+            self.host.guests().keep(&guest.name, entry);
+            return true;
+        }
+        match self.swap(guest, &file, entry.clone()) {
+            Ok(_) => true,
+            Err(Refusal::Load(LoadError::NotAComponent { .. })) if age < UNFINISHED => false,
+            Err(refusal) => {
+                self.refuse(guest, sha256, chain(&refusal), Entry { seen: Some(sha256), ..entry });
+                true
+            }
+        }
+    }
+
+    /// Takes a module through the gate and seats it. Gives what is to be said of it.
+    fn swap(&self, guest: &config::Guest, file: &Candidate, mut entry: Entry) -> Result<String, Refusal> {
+        let guests = self.host.guests();
+        let roster = guests.roster();
+        let before = roster.seat(&guest.name);
+        let admitted = self.admit(guest, file, &roster)?;
+        // One that is itself on probation is not what comes back: the one before it is.
+        let stand_in = before.map(|seat| seat.stand_in.as_ref().unwrap_or(&seat.holder));
+        let holder = guests.generation(admitted, entry.last + 1, stand_in.is_some());
+        guests.keep_module(&holder, file);
+        entry.admit(&holder, file.vouched, stand_in.is_some());
+        entry.seen = Some(holder.sha256);
+        self.seat(Seat { holder: Arc::clone(&holder), stand_in: stand_in.cloned() });
+        guests.keep(&guest.name, entry);
+        let Generation { number, sha256, signer, .. } = &*holder;
+        let said = match before {
+            Some(seat) => {
+                format!("generation {number} polls in place of {}, on probation", seat.holder.number)
+            }
+            None => format!("generation {number} polls"),
+        };
+        tracing::info!(guest = guest.name, generation = number, sha256 = %sha256, signer, "{said}");
+        Ok(said)
+    }
+
+    fn admit(&self, guest: &config::Guest, file: &Candidate, roster: &Roster) -> Result<Admitted, Refusal> {
+        let owner = |meter: &str| {
+            let others = roster.seats.iter().filter(|seat| seat.holder.name() != guest.name);
+            let mut owners = others.filter(|seat| seat.holder.meters.iter().any(|own| *own.name == *meter));
+            owners.next().map(|seat| seat.holder.name().to_owned())
+        };
+        let gate = Gate::new(&self.host.guests().engine, &self.host.plan().pipeline);
+        gate.admit(guest, file, owner, |groups| self.host.recorded(groups))
+    }
+
+    fn refuse(&self, guest: &config::Guest, sha256: Sha256, reason: String, mut entry: Entry) {
+        match entry.current {
+            Some(generation) => tracing::error!(
+                guest = guest.name,
+                "the module {} is refused, so generation {generation} goes on: {reason}",
+                sha256.short()
+            ),
+            None => tracing::error!(guest = guest.name, "the module {} is refused: {reason}", sha256.short()),
+        }
+        entry.refused = Some(Refused { sha256, at: Utc::now(), reason });
+        self.host.guests().keep(&guest.name, entry);
+    }
+
+    /// The file of a guest is not there: one of the guest folder goes with it, one that the pipeline names stays.
+    fn taken_away(&self, guest: &config::Guest, mut entry: Entry) {
+        let pipeline = &self.host.plan().pipeline;
+        if pipeline.guests.iter().any(|named| named.name == guest.name) {
+            tracing::warn!(guest = guest.name, "its module is gone; the generation that polls goes on");
+            return;
+        }
+        if self.unseat(&guest.name) {
+            tracing::info!(guest = guest.name, "its module was taken away, so it polls no more");
+        }
+        entry.current = None;
+        entry.seen = None;
+        entry.refused = None;
+        self.host.guests().keep(&guest.name, entry);
+    }
+
+    fn runs(&self, name: &str, sha256: Sha256) -> bool {
+        self.host.guests().roster().seat(name).is_some_and(|seat| seat.holder.sha256 == sha256)
+    }
+
+    /// Seats a guest's generations in the place of those that it has, or at the end.
+    fn seat(&self, seat: Seat) {
+        let guests = self.host.guests();
+        let mut seats = guests.roster().seats.clone();
+        match seats.iter_mut().find(|other| other.holder.name() == seat.holder.name()) {
+            Some(place) => *place = seat,
+            None => seats.push(seat),
+        }
+        guests.seat(&self.host.plan().pipeline, seats);
+    }
+
+    /// Whether it was there.
+    fn unseat(&self, name: &str) -> bool {
+        let guests = self.host.guests();
+        let mut seats = guests.roster().seats.clone();
+        let before = seats.len();
+        seats.retain(|seat| seat.holder.name() != name);
+        let was_there = seats.len() < before;
+        if was_there {
+            guests.seat(&self.host.plan().pipeline, seats);
+            guests.states.forget(name);
+        }
+        was_there
+    }
+
+    fn find(&self, id: Id) -> Option<Seat> {
+        self.host.guests().roster().seats.iter().find(|seat| seat.holder.id == id).cloned()
+    }
+
+    fn passed(&self, id: Id) {
+        let Some(Seat { holder, .. }) = self.find(id) else { return };
+        let mut entry = self.host.guests().entry(holder.name());
+        if let Some(kept) = entry.kept_mut(holder.number) {
+            kept.fate = Fate::Good;
+        }
+        tracing::info!(guest = holder.name(), generation = holder.number, "passed its probation");
+        self.seat(Seat { holder: Arc::clone(&holder), stand_in: None });
+        self.host.guests().keep(holder.name(), entry);
+    }
+
+    fn fallen(&self, id: Id) {
+        let Some(Seat { holder, stand_in: Some(back) }) = self.find(id) else { return };
+        let reason = holder.health.standing(Instant::now()).reason.unwrap_or_default();
+        tracing::error!(
+            guest = holder.name(),
+            generation = holder.number,
+            "out again, so generation {} is back: {reason}",
+            back.number
+        );
+        let mut entry = self.host.guests().entry(holder.name());
+        entry.fall(holder.number, Fate::Fallen, reason, back.number);
+        self.seat(Seat { holder: back, stand_in: None });
+        self.host.guests().keep(holder.name(), entry);
+    }
+
+    fn obey(&mut self, order: Order) -> Result<String, String> {
+        match order {
+            Order::Install { name, candidate } => self.install(&name, &candidate),
+            Order::Remove { name } => self.remove(&name),
+            Order::Rollback { name, to } => self.roll_back(&name, to),
+        }
+    }
+
+    /// The guest of this name, as the pipeline describes it.
+    fn described(&self, name: &str) -> Result<(config::Guest, bool), String> {
+        let pipeline = &self.host.plan().pipeline;
+        if let Some(guest) = pipeline.guests.iter().find(|guest| guest.name == name) {
+            return Ok((guest.clone(), false));
+        }
+        let folder = pipeline.guest_folder.as_ref().ok_or_else(|| {
+            let names: Vec<_> = pipeline.guests.iter().map(|guest| guest.name.as_str()).collect();
+            format!(
+                "the pipeline has no guest {name:?}, and no `guest_folder` for new ones; its guests are {}",
+                names.join(", ")
+            )
+        })?;
+        match folder.name_of(&folder.module_of(name)) {
+            Some(_) => Ok((folder.guest(name), true)),
+            None => Err(format!("{name:?} is no name of a guest: at most 64 letters, digits and `._-`")),
+        }
+    }
+
+    fn install(&mut self, name: &str, candidate: &Candidate) -> Result<String, String> {
+        let (guest, is_of_folder) = self.described(name)?;
+        let entry = self.host.guests().entry(name);
+        let sha256 = Sha256::of(&candidate.bytes);
+        if let (true, Some(current)) = (self.runs(name, sha256), entry.current) {
+            return Ok(format!("generation {current} polls already, and is this module"));
+        }
+        let seen = entry.seen;
+        let said = self.swap(&guest, candidate, entry.clone()).map_err(|refusal| {
+            let reason = chain(&refusal);
+            self.refuse(&guest, sha256, reason.clone(), entry);
+            reason
+        })?;
+        if is_of_folder {
+            // The folder shows which guests there are.
+            if let Err(error) = put(&guest.module, candidate) {
+                return Err(format!(
+                    "{said}, but not after a restart: failed to write {}: {error}",
+                    guest.module.display()
+                ));
+            }
+        } else {
+            // What lies there is older than what was installed.
+            let mut entry = self.host.guests().entry(name);
+            entry.seen = seen;
+            self.host.guests().keep(name, entry);
+        }
+        Ok(said)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<String, String> {
+        let (guest, is_of_folder) = self.described(name)?;
+        let mut entry = self.host.guests().entry(name);
+        if !self.unseat(name) && entry.current.is_none() {
+            return Err(format!("no guest {name:?} polls"));
+        }
+        entry.current = None;
+        let mut said = "removed".to_owned();
+        if is_of_folder {
+            for path in [&*guest.module, &watch::signature(&guest.module)] {
+                match std::fs::remove_file(path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        said = format!(
+                            "removed, but it will be back after a restart: failed to remove {}: {error}",
+                            path.display()
+                        );
+                    }
+                    _ => {}
+                }
+            }
+            entry.seen = None;
+        } else {
+            said = format!(
+                "removed; it stands in {} still, and stays out until it is installed or changed",
+                guest.module.place
+            );
+        }
+        tracing::info!(guest = name, "removed by an operator");
+        self.host.guests().keep(name, entry);
+        Ok(said)
+    }
+
+    fn roll_back(&mut self, name: &str, to: Option<u32>) -> Result<String, String> {
+        let (guest, is_of_folder) = self.described(name)?;
+        let guests = self.host.guests();
+        let mut entry = guests.entry(name);
+        let now = entry.current.unwrap_or(entry.last + 1);
+        let target = match to {
+            Some(number) if Some(number) == entry.current => {
+                return Err(format!("generation {number} polls already"));
+            }
+            Some(number) => entry.kept(number),
+            None => entry.good_before(now),
+        };
+        let Some(target) = target.cloned() else {
+            let kept: Vec<_> = entry.generations.iter().map(|kept| kept.number.to_string()).collect();
+            let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
+            return Err(match to {
+                Some(number) => format!("generation {number} of {name} is not kept; there are {kept}"),
+                None => format!("there is no good generation of {name} before this one; there are {kept}"),
+            });
+        };
+        let candidate = guests.kept(&guest, &target).map_err(|refusal| chain(&refusal))?;
+        let admitted = self.admit(&guest, &candidate, &guests.roster()).map_err(|refusal| chain(&refusal))?;
+        let holder = guests.generation(admitted, target.number, false);
+        self.seat(Seat { holder, stand_in: None });
+        entry.fall(now, Fate::RolledBack, "taken back by an operator".into(), target.number);
+        guests.keep(name, entry);
+        let said = format!("generation {} polls in place of {now}", target.number);
+        tracing::info!(guest = name, generation = target.number, "rolled back by an operator: {said}");
+        if is_of_folder && !guest.module.exists() {
+            put(&guest.module, &candidate)
+                .map_err(|error| format!("{said}, but not after a restart: {error}"))?;
+        }
+        Ok(said)
+    }
+}
+
+/// Puts a module and its signature where a guest's lie; the module last, so that whoever sees it sees both.
+fn put(path: &Path, candidate: &Candidate) -> std::io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let write = |path: &Path, bytes: &[u8]| {
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        std::io::Write::write_all(&mut file, bytes)?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok::<(), std::io::Error>(())
+    };
+    if let Some(signature) = &candidate.signature {
+        write(&watch::signature(path), signature)?;
+    }
+    write(path, &candidate.bytes)
+}
+
+impl Working {
+    /// Waits until what is begun is done: the compilation of a module, at the longest.
+    pub(crate) fn end(self, host: &Host) {
+        host.guests().tell(Notice::Stop);
+        if self.0.join().is_err() {
+            tracing::error!(
+                "the thread that swaps guests ended in a panic, which is a fault of this program"
+            );
+        }
+    }
+}
