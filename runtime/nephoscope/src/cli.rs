@@ -12,7 +12,8 @@ use crate::logging::Format;
 pub use admin::{InstallArguments, ListArguments, RemoveArguments, RollbackArguments};
 pub use guest::{
     BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestBenchArguments, GuestCheckArguments,
-    GuestCommand, GuestRunArguments, NewArguments, PullArguments, Rows, TermsArguments, TestArguments,
+    GuestCommand, GuestRunArguments, NewArguments, PullArguments, RegistryArguments, Rows, TermsArguments,
+    TestArguments,
 };
 
 /// The command that an agent starts itself with to compile a module.

@@ -10,8 +10,9 @@ use config::{Grant, Pipeline, REPORT_STOPPED, Stopped};
 use inspector::{Groups, Instance};
 use sandbox::{Capability, Engine, Guest, Isolation, LoadError, Module, Spec};
 
-use trust::Identity;
+use trust::{Identity, Trust};
 
+use super::Guests;
 use super::generation::{PlannedMeter, meters};
 use super::identity::{Sha256, Signer};
 use super::limits::limits;
@@ -89,11 +90,12 @@ pub enum Refusal {
 pub(crate) struct Gate<'a> {
     engine: &'a Engine,
     pipeline: &'a Pipeline,
+    trust: Arc<Trust>,
 }
 
 impl<'a> Gate<'a> {
-    pub(crate) fn new(engine: &'a Engine, pipeline: &'a Pipeline) -> Self {
-        Self { engine, pipeline }
+    pub(crate) fn new(guests: &'a Guests, pipeline: &'a Pipeline) -> Self {
+        Self { engine: &guests.engine, pipeline, trust: guests.trust() }
     }
 
     /// Takes a module as a guest on these terms. `owner` says who else has a meter; `recorded` gives
@@ -131,7 +133,6 @@ impl<'a> Gate<'a> {
         let pin = described.sha256.as_ref().map(|pin| pin.value);
         let pin = pin.or_else(|| candidate.vouched.then(|| Sha256::of(&candidate.bytes)));
         let identity = self
-            .pipeline
             .trust
             .judge(&candidate.bytes, candidate.signature.as_deref(), pin)
             .map_err(|refusal| Refusal::Untrusted { guest: described.name.clone(), refusal })?;

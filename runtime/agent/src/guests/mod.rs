@@ -41,6 +41,7 @@ use std::time::Instant;
 use chrono::Utc;
 use config::Pipeline;
 use sandbox::{Cache, Compiler};
+use trust::{Pins, Trust};
 
 use gate::{Admitted, Candidate, Refusal};
 use generation::{Generation, Id};
@@ -66,6 +67,8 @@ pub struct Means {
 pub struct Guests {
     engine: sandbox::Engine,
     terms: Terms,
+    /// Who may run; pins change while the agent runs.
+    trust: RwLock<Arc<Trust>>,
     /// The plan's sources, by their positions in the pipeline.
     sources: Vec<usize>,
     roster: RwLock<Arc<Roster>>,
@@ -77,11 +80,18 @@ pub struct Guests {
 }
 
 impl Guests {
-    fn new(engine: sandbox::Engine, terms: Terms, sources: Vec<usize>, store: Option<Store>) -> Self {
+    fn new(
+        engine: sandbox::Engine,
+        terms: Terms,
+        trust: Trust,
+        sources: Vec<usize>,
+        store: Option<Store>,
+    ) -> Self {
         let (notices, inbox) = mpsc::channel();
         Self {
             engine,
             terms,
+            trust: RwLock::new(Arc::new(trust)),
             sources,
             roster: RwLock::default(),
             states: States::default(),
@@ -100,6 +110,16 @@ impl Guests {
     fn seat(&self, pipeline: &Pipeline, seats: Vec<Seat>) {
         let roster = Arc::new(Roster::new(pipeline, &self.sources, seats, &self.states));
         *self.roster.write().unwrap_or_else(PoisonError::into_inner) = roster;
+    }
+
+    fn trust(&self) -> Arc<Trust> {
+        Arc::clone(&self.trust.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Judges by these pins from now on.
+    fn pin(&self, pins: Pins) {
+        let mut trust = self.trust.write().unwrap_or_else(PoisonError::into_inner);
+        *trust = Arc::new(Trust { pins, ..Trust::clone(&trust) });
     }
 
     /// Tells the warden; where there is none, as in a single cycle, nothing comes of it.

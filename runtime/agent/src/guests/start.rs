@@ -28,7 +28,7 @@ pub(crate) fn load(
     faults: &mut Faults,
 ) -> Guests {
     let terms = Terms { swap: pipeline.swap.clone(), set_aside: pipeline.set_aside.clone() };
-    let guests = Guests::new(engine, terms, sources, means.store);
+    let guests = Guests::new(engine, terms, pipeline.trust.clone(), sources, means.store);
     let mut starting = Starting { guests: &guests, pipeline, owners: BTreeMap::new(), entries: Vec::new() };
     let mut seats = Vec::new();
     for described in &pipeline.guests {
@@ -182,7 +182,7 @@ impl Starting<'_> {
             generation = current.number,
             "the new module is refused, so the last generation goes on: {reason}"
         );
-        entry.refused = Some(Refused { sha256: Sha256::of(&file.bytes), at: Utc::now(), reason });
+        entry.refused = Some(Refused { sha256: Some(Sha256::of(&file.bytes)), at: Utc::now(), reason });
         self.resume(described, &current, entry)
     }
 
@@ -226,7 +226,7 @@ impl Starting<'_> {
         described: &config::Guest,
         candidate: &Candidate,
     ) -> Result<super::gate::Admitted, Refusal> {
-        let gate = Gate::new(&self.guests.engine, self.pipeline);
+        let gate = Gate::new(self.guests, self.pipeline);
         // No instance has been read yet: what is new is on probation instead.
         gate.admit(described, candidate, |meter| self.owners.get(meter).cloned(), |_| Vec::new())
     }

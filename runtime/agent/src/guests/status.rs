@@ -67,8 +67,9 @@ impl Guests {
             let entry = known.remove(holder.name()).unwrap_or_default();
             let standing = holder.health.standing(now);
             let refused = entry.refused.as_ref();
-            let refused = refused.map(|refused| {
-                format!("the module {} is refused: {}", refused.sha256.short(), refused.reason)
+            let refused = refused.map(|refused| match refused.sha256 {
+                Some(sha256) => format!("the module {} is refused: {}", sha256.short(), refused.reason),
+                None => format!("a module is refused: {}", refused.reason),
             });
             Status {
                 name: holder.name().to_owned(),
@@ -106,7 +107,7 @@ impl Entry {
         Status {
             name,
             generation: None,
-            sha256: self.refused.as_ref().map(|refused| refused.sha256),
+            sha256: self.refused.as_ref().and_then(|refused| refused.sha256),
             signer: None,
             state: state.to_owned(),
             since,

@@ -124,7 +124,8 @@ impl std::fmt::Display for Fate {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Refused {
-    pub(crate) sha256: Sha256,
+    /// None where it could not be read.
+    pub(crate) sha256: Option<Sha256>,
     pub(crate) at: DateTime<Utc>,
     pub(crate) reason: String,
 }

@@ -108,7 +108,8 @@ impl Warden {
         let named = |path: &Path| {
             if path.as_os_str().is_empty() { Path::new(".").to_owned() } else { path.to_owned() }
         };
-        modules.chain(folder).map(named).collect()
+        let pins = pipeline.pins.iter().filter_map(|pins| pins.parent());
+        modules.chain(folder).chain(pins).map(named).collect()
     }
 
     /// Looks at every module, and judges those that have changed and are whole.
@@ -117,6 +118,7 @@ impl Warden {
         self.due = now + LOOK;
         let host = Arc::clone(&self.host);
         let pipeline = &host.plan().pipeline;
+        self.look_at_pins(now);
         let mut described: Vec<config::Guest> = pipeline.guests.clone();
         described.extend(in_folder(pipeline));
         // Those whose file was taken away.
@@ -145,6 +147,26 @@ impl Warden {
         }
     }
 
+    /// Reads the pins anew where their file has changed. A module that was refused for want of one has another chance then.
+    fn look_at_pins(&mut self, now: Instant) {
+        let host = Arc::clone(&self.host);
+        let Some(path) = &host.plan().pipeline.pins else { return };
+        match self.files.look(path, now) {
+            Verdict::Same => {}
+            Verdict::Wait(time) => self.due = self.due.min(now + time),
+            Verdict::Judge(_) => {
+                match config::read_pins(path) {
+                    Ok(pins) => {
+                        host.guests().pin(pins);
+                        self.files.judge_all();
+                    }
+                    Err(error) => tracing::error!("the pins stay as they were: {}: {error}", path.display()),
+                }
+                self.files.judged(path);
+            }
+        }
+    }
+
     /// Judges a module as it lies there. False where it may not be whole yet.
     fn judge(&self, guest: &config::Guest, age: Duration) -> bool {
         let mut entry = self.host.guests().entry(&guest.name);
@@ -155,16 +177,12 @@ impl Warden {
                 return true;
             }
             Err(error) => {
-                tracing::error!(
-                    guest = guest.name,
-                    "its module is not read, so nothing changes: {}",
-                    chain(&error)
-                );
+                self.refuse(guest, None, chain(&error), entry);
                 return true;
             }
         };
         let sha256 = Sha256::of(&file.bytes);
-        let was_refused = entry.refused.as_ref().is_some_and(|refused| refused.sha256 == sha256);
+        let was_refused = entry.refused.as_ref().is_some_and(|refused| refused.sha256 == Some(sha256));
         if entry.seen == Some(sha256) && !was_refused {
             return true;
         }
@@ -179,7 +197,7 @@ impl Warden {
             Err(_) if self.host.guests().engine.is_stopping() => true,
             Err(Refusal::Load(LoadError::NotAComponent { .. })) if age < UNFINISHED => false,
             Err(refusal) => {
-                self.refuse(guest, sha256, chain(&refusal), Entry { seen: Some(sha256), ..entry });
+                self.refuse(guest, Some(sha256), chain(&refusal), Entry { seen: Some(sha256), ..entry });
                 true
             }
         }
@@ -216,18 +234,18 @@ impl Warden {
             let mut owners = others.filter(|seat| seat.holder.meters.iter().any(|own| *own.name == *meter));
             owners.next().map(|seat| seat.holder.name().to_owned())
         };
-        let gate = Gate::new(&self.host.guests().engine, &self.host.plan().pipeline);
+        let gate = Gate::new(self.host.guests(), &self.host.plan().pipeline);
         gate.admit(guest, file, owner, |groups| self.host.recorded(groups))
     }
 
-    fn refuse(&self, guest: &config::Guest, sha256: Sha256, reason: String, mut entry: Entry) {
+    fn refuse(&self, guest: &config::Guest, sha256: Option<Sha256>, reason: String, mut entry: Entry) {
+        let module = sha256.map_or_else(|| "that lies there".to_owned(), |sha256| sha256.short());
         match entry.current {
             Some(generation) => tracing::error!(
                 guest = guest.name,
-                "the module {} is refused, so generation {generation} goes on: {reason}",
-                sha256.short()
+                "the module {module} is refused, so generation {generation} goes on: {reason}"
             ),
-            None => tracing::error!(guest = guest.name, "the module {} is refused: {reason}", sha256.short()),
+            None => tracing::error!(guest = guest.name, "the module {module} is refused: {reason}"),
         }
         entry.refused = Some(Refused { sha256, at: Utc::now(), reason });
         self.host.guests().keep(&guest.name, entry);
@@ -346,7 +364,7 @@ impl Warden {
         let said = self.swap(&guest, candidate, entry.clone()).map_err(|refusal| {
             let reason = chain(&refusal);
             if !self.host.guests().engine.is_stopping() {
-                self.refuse(&guest, sha256, reason.clone(), entry);
+                self.refuse(&guest, Some(sha256), reason.clone(), entry);
             }
             reason
         })?;

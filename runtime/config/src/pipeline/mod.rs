@@ -29,6 +29,7 @@ pub use sink::Sink;
 pub(crate) use sink::{AMQP, COLLECTOR, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
 pub use source::Source;
+pub use trusted::read_pins;
 pub(crate) use trusted::{TRUST, TRUSTED_KEY};
 
 use crate::fault::shown;
@@ -55,6 +56,8 @@ pub struct Pipeline {
     pub guests: Vec<Guest>,
     /// Which modules may run.
     pub trust: ::trust::Trust,
+    /// The file of the pins in `trust`, which may change while an agent runs.
+    pub pins: Option<PathBuf>,
     /// Where further pollsters are put.
     pub guest_folder: Option<GuestFolder>,
     /// How a new module takes an old one's place.
@@ -260,6 +263,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     let (polling, common) = polling(d, &map, &own_name);
     let nova = nova::nova(d, &map);
     let trust = trusted::trust(d, &map);
+    let pins = trusted::pins_file(d, &map);
     let guest_folder = map.optional(d, "guest_folder", care::folder);
     let list = |d: &mut Decoder<'_>, node: &Node| d.list(node, "guests", guest::guest);
     let guests = match map.get("guest_folder") {
@@ -300,6 +304,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         hypervisors,
         guests,
         trust: trust?,
+        pins,
         guest_folder,
         swap,
         set_aside,

@@ -1,7 +1,7 @@
 //! Which modules may run: the policy, the file of pins, and the keys that may sign.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use trust::{Key, KeyFault, Pins, Policy, PublicKey, Trust, key as keys, pins};
@@ -107,6 +107,28 @@ pub(super) fn trust(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<Trust> {
         d.faults.error(place, "`policy: signed` needs `keys`: without one no module can run");
     }
     Some(Trust { policy: policy?, pins: pins?, keys: keys? })
+}
+
+/// The file of pins that a pipeline file names.
+pub(super) fn pins_file(d: &mut Decoder<'_>, file: &Map<'_>) -> Option<PathBuf> {
+    let Value::Mapping(entries) = &file.get("trust")?.value else { return None };
+    let pins = entries.iter().find(|entry| entry.key == "pins")?;
+    match &pins.node.value {
+        Value::Scalar(path) => Some(d.resolve(path)),
+        _ => None,
+    }
+}
+
+/// Reads a file of pins anew, in an agent that runs.
+///
+/// # Errors
+/// It cannot be read, or has faults: the first of them, in words.
+pub fn read_pins(path: &Path) -> Result<Pins, String> {
+    let text = read_bounded(path, pins::MAX_BYTES).map_err(|error| error.to_string())?;
+    Pins::parse(&String::from_utf8_lossy(&text)).map_err(|faults| match faults.first() {
+        Some(fault) => format!("line {}: {}", fault.line, fault.message),
+        None => "it has faults".to_owned(),
+    })
 }
 
 fn pinned(d: &mut Decoder<'_>, node: &Node) -> Option<Pins> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use agent::guests::identity::Sha256;
 use clap::Args;
 
-use super::Report;
+use super::{RegistryArguments, Report};
 
 /// Where the agent listens.
 #[derive(Debug, Args)]
@@ -34,9 +34,11 @@ pub struct ListArguments {
 pub struct InstallArguments {
     /// The guest: one of the pipeline file, or a new one of its guest folder.
     pub name: String,
-    /// The component's file. A signature beside it, FILE.sig, goes with it.
+    /// The component's file, with the signature beside it, FILE.sig; or what to pull: oci://HOST[:PORT]/REPOSITORY@sha256:DIGEST.
     #[arg(value_name = "MODULE")]
     pub module: PathBuf,
+    #[command(flatten)]
+    pub registry: RegistryArguments,
     /// Vouch for the module with this digest: it then needs no pin, and is refused if it is another one.
     #[arg(long, value_name = "HEX")]
     pub sha256: Option<Sha256>,

@@ -98,6 +98,7 @@ States: good; probation (new: the old generation polls wherever it fails); falle
     #[command(after_help = "Examples:
   nephoscope guest install disk-fill build/disk-fill.wasm
   nephoscope guest install disk-fill disk-fill.wasm --sha256 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+  nephoscope guest install disk-fill oci://registry.example/guests/disk-fill@sha256:5f0c…     who names a digest vouches for it
 
 The module goes through all that one goes through whose file was replaced: see docs/operating.md. Exit code 1 where it is refused; what
 polls goes on then.")]
@@ -251,6 +252,13 @@ pub struct PullArguments {
     /// The file to write; an existing one is replaced.
     #[arg(long, short, value_name = "FILE")]
     pub out: PathBuf,
+    #[command(flatten)]
+    pub registry: RegistryArguments,
+}
+
+/// How an OCI registry is talked to.
+#[derive(Debug, Args)]
+pub struct RegistryArguments {
     /// Talk to the registry without TLS: one on this host, or in a lab.
     #[arg(long)]
     pub plain_http: bool,

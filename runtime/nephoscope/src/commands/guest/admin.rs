@@ -9,6 +9,7 @@ use agent::guests::identity::Sha256;
 use agent::guests::status::Status;
 use anyhow::{Context as _, bail};
 
+use super::pull;
 use crate::cli::{InstallArguments, ListArguments, RemoveArguments, Report, RollbackArguments};
 use crate::commands::table::{Table, terminal_width};
 use crate::exit::WrongArgument;
@@ -34,8 +35,15 @@ pub fn list(arguments: &ListArguments) -> anyhow::Result<()> {
 }
 
 pub fn install(arguments: &InstallArguments) -> anyhow::Result<()> {
-    let InstallArguments { name, module, sha256, at } = arguments;
-    let bytes = sandbox::module::bytes(module)?;
+    let InstallArguments { name, module, registry, sha256, at } = arguments;
+    let reference = module.to_str().filter(|text| text.starts_with("oci://"));
+    let (bytes, signature) = match reference {
+        Some(reference) => {
+            let pulled = pull::fetch(reference, registry)?;
+            (pulled.module, pulled.signature)
+        }
+        None => (sandbox::module::bytes(module)?, signature(module)?),
+    };
     let found = Sha256::of(&bytes);
     if let Some(expected) = sha256
         && *expected != found
@@ -43,10 +51,12 @@ pub fn install(arguments: &InstallArguments) -> anyhow::Result<()> {
         let words = format!("the sha256 of {} is {found}, and not {expected}", module.display());
         return Err(WrongArgument::of(words).into());
     }
-    let signature = signature(module)?;
-    let install =
-        Install { name, module: &bytes, signature: signature.as_deref(), vouched: sha256.is_some() };
-    done(client::install(&at.socket, &install)?)
+    // Who names a digest vouches for what has it: the module's own, or that of the artefact which names it.
+    let vouched = sha256.is_some() || reference.is_some();
+    done(client::install(
+        &at.socket,
+        &Install { name, module: &bytes, signature: signature.as_deref(), vouched },
+    )?)
 }
 
 pub fn remove(arguments: &RemoveArguments) -> anyhow::Result<()> {
