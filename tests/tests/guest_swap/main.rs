@@ -5,5 +5,6 @@ mod agent;
 mod falls;
 mod files;
 mod orders;
+mod trusted;
 
 use agent::{Agent, INSTANCES, Version};
