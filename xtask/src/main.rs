@@ -8,6 +8,7 @@
 mod bench;
 mod cargo;
 mod demo;
+mod fuzz;
 mod guests;
 mod lab_command;
 mod paths;
@@ -26,8 +27,9 @@ Usage: cargo xtask COMMAND
 Commands:
   demo [--keep | --stop]    RabbitMQ, the collector and the agent on a dozen instances of libvirt's test driver;
                             shows the samples that arrive. --keep leaves all running, --stop ends that
-  test [PART...]            what CI runs: lint, unit, guests, e2e, docs; all of them by default
+  test [PART...]            what CI runs: lint, unit, guests, e2e, fuzz, docs; all of them by default
   lab up|down|status        a private RabbitMQ, and a private libvirtd with small guests, to work with
+  fuzz TARGET [ARGUMENTS...]  one fuzz target of tests/fuzz until it finds something; arguments are libFuzzer's
   bench [ARGUMENTS...]      what a sample costs, from libvirt to the store
   guests [LANGUAGE...]      build the guests into target/guests, of all languages by default: rust, c, go, …, as the
                             folders of guests/ are called
@@ -52,6 +54,7 @@ fn main() -> ExitCode {
         ["demo", "--keep"] => demo::run(demo::AtTheEnd::Keep),
         ["demo", "--stop"] => demo::stop(),
         ["test", parts @ ..] => test::run(parts),
+        ["fuzz", arguments @ ..] => fuzz::command(arguments),
         ["lab", "up"] => lab_command::up(),
         ["lab", "down"] => lab_command::down(),
         ["lab", "status"] => lab_command::status(),

@@ -3,7 +3,7 @@
 //! All parts run even where one fails, so that one run tells everything; the summary at the end names each with its
 //! outcome, its tests and its time.
 
-mod programs;
+pub mod programs;
 mod sdks;
 
 use std::process::Command;
@@ -14,10 +14,10 @@ use lab::{command_exists, output};
 
 use self::programs::{Count, Counted};
 use crate::cargo::cargo;
-use crate::guests;
 use crate::progress::{Progress, run as run_command};
 use crate::setup::wasm::Toolchain;
 use crate::setup::{self, Need, toolchains};
+use crate::{fuzz, guests};
 
 /// Crates whose tests start real neighbours.
 const END_TO_END: [&str; 2] = ["nephoscope-lab", "nephoscope-tests"];
@@ -32,15 +32,18 @@ enum Part {
     Guests,
     /// Tests with real neighbours.
     EndToEnd,
+    /// The fuzz targets, some seconds each.
+    Fuzz,
     /// The documentation builds without warnings.
     Docs,
 }
 
-const PARTS: [(&str, Part); 5] = [
+const PARTS: [(&str, Part); 6] = [
     ("lint", Part::Lint),
     ("unit", Part::Unit),
     ("guests", Part::Guests),
     ("e2e", Part::EndToEnd),
+    ("fuzz", Part::Fuzz),
     ("docs", Part::Docs),
 ];
 
@@ -50,7 +53,7 @@ pub fn run(names: &[&str]) -> Result<()> {
     let mut parts = Vec::new();
     for name in names {
         let Some(part) = PARTS.iter().find(|(known, _)| known == name) else {
-            bail!("no part is called {name}; there are lint, unit, guests, e2e and docs");
+            bail!("no part is called {name}; there are lint, unit, guests, e2e, fuzz and docs");
         };
         parts.push(*part);
     }
@@ -134,6 +137,7 @@ impl Part {
                 let needs_sudo = !rustix::process::geteuid().is_root() && command_exists("sudo");
                 programs::run(&programs, if needs_sudo { &["sudo", "-E"] } else { &[] }, count)
             }
+            Part::Fuzz => fuzz::short(progress, count),
             Part::Docs => run_command(
                 cargo("doc").args(["--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"),
             ),

@@ -8,7 +8,7 @@
 #![deny(unsafe_code)]
 
 mod clock;
-mod domain_xml;
+pub mod domain_xml;
 mod error;
 mod ffi;
 mod fields;
