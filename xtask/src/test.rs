@@ -63,7 +63,7 @@ pub fn run(names: &[&str]) -> Result<()> {
     let has = |wanted| parts.iter().any(|(_, part)| *part == wanted);
     // The guests' toolchains are a gigabyte: who lints waits for none of them.
     let needs_guests = has(Part::Guests) || has(Part::EndToEnd);
-    let needs: &[Need] = match (has(Part::EndToEnd), needs_guests) {
+    let needs: &[Need] = match (has(Part::EndToEnd) || has(Part::Fuzz), needs_guests) {
         (true, _) => &[Need::Test],
         (false, true) => &[Need::Demo, Need::Guests],
         (false, false) => &[Need::Demo],

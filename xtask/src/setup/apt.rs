@@ -49,6 +49,8 @@ const BUILD: &[Package] = &[
 const DEMO: &[Package] = &[
     Package { name: "rabbitmq-server", probe: Probe::File("/usr/lib/rabbitmq/bin/rabbitmq-server") },
     Package { name: "libvirt-clients", probe: Probe::Program("virsh") },
+    // Signs modules; the crates' own tests need it too.
+    Package { name: "openssh-client", probe: Probe::Program("ssh-keygen") },
 ];
 
 /// Everything else that builds guests comes from PyPI.
@@ -63,7 +65,8 @@ const TEST: &[Package] = &[
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
     // An OCI registry. Where systemd runs, Debian starts one of its own on port 5000; the tests do not use that.
     Package { name: "docker-registry", probe: Probe::Program("docker-registry") },
-    Package { name: "openssh-client", probe: Probe::Program("ssh-keygen") },
+    // What libFuzzer is written in.
+    Package { name: "g++", probe: Probe::Program("c++") },
     Package { name: "openssl", probe: Probe::Program("openssl") },
     Package { name: "ca-certificates", probe: Probe::None },
 ];
