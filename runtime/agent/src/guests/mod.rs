@@ -17,6 +17,7 @@
 //! | [`store`] | what is remembered when the agent ends |
 //! | `start` | which generations an agent begins with |
 //! | `warden` | the thread that swaps |
+//! | `orders` | what an operator asks it for |
 //! | `watch` | which files have changed, and are whole |
 //! | [`status`] | what `guest list` shows |
 
@@ -25,6 +26,7 @@ pub mod generation;
 pub(crate) mod health;
 pub mod identity;
 pub mod limits;
+mod orders;
 pub mod record;
 pub mod roster;
 pub(crate) mod start;

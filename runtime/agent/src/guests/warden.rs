@@ -49,7 +49,7 @@ pub(crate) enum Order {
 }
 
 pub(crate) struct Warden {
-    host: Arc<Host>,
+    pub(super) host: Arc<Host>,
     inbox: Receiver<Notice>,
     files: Files,
     /// When the files are looked at next.
@@ -204,7 +204,12 @@ impl Warden {
     }
 
     /// Takes a module through the gate and seats it. Gives what is to be said of it.
-    fn swap(&self, guest: &config::Guest, file: &Candidate, mut entry: Entry) -> Result<String, Refusal> {
+    pub(super) fn swap(
+        &self,
+        guest: &config::Guest,
+        file: &Candidate,
+        mut entry: Entry,
+    ) -> Result<String, Refusal> {
         let guests = self.host.guests();
         let roster = guests.roster();
         let before = roster.seat(&guest.name);
@@ -228,7 +233,12 @@ impl Warden {
         Ok(said)
     }
 
-    fn admit(&self, guest: &config::Guest, file: &Candidate, roster: &Roster) -> Result<Admitted, Refusal> {
+    pub(super) fn admit(
+        &self,
+        guest: &config::Guest,
+        file: &Candidate,
+        roster: &Roster,
+    ) -> Result<Admitted, Refusal> {
         let owner = |meter: &str| {
             let others = roster.seats.iter().filter(|seat| seat.holder.name() != guest.name);
             let mut owners = others.filter(|seat| seat.holder.meters.iter().any(|own| *own.name == *meter));
@@ -238,7 +248,13 @@ impl Warden {
         gate.admit(guest, file, owner, |groups| self.host.recorded(groups))
     }
 
-    fn refuse(&self, guest: &config::Guest, sha256: Option<Sha256>, reason: String, mut entry: Entry) {
+    pub(super) fn refuse(
+        &self,
+        guest: &config::Guest,
+        sha256: Option<Sha256>,
+        reason: String,
+        mut entry: Entry,
+    ) {
         let module = sha256.map_or_else(|| "that lies there".to_owned(), |sha256| sha256.short());
         match entry.current {
             Some(generation) => tracing::error!(
@@ -267,12 +283,12 @@ impl Warden {
         self.host.guests().keep(&guest.name, entry);
     }
 
-    fn runs(&self, name: &str, sha256: Sha256) -> bool {
+    pub(super) fn runs(&self, name: &str, sha256: Sha256) -> bool {
         self.host.guests().roster().seat(name).is_some_and(|seat| seat.holder.sha256 == sha256)
     }
 
     /// Seats a guest's generations in the place of those that it has, or at the end.
-    fn seat(&self, seat: Seat) {
+    pub(super) fn seat(&self, seat: Seat) {
         let guests = self.host.guests();
         let mut seats = guests.roster().seats.clone();
         match seats.iter_mut().find(|other| other.holder.name() == seat.holder.name()) {
@@ -283,7 +299,7 @@ impl Warden {
     }
 
     /// Whether it was there.
-    fn unseat(&self, name: &str) -> bool {
+    pub(super) fn unseat(&self, name: &str) -> bool {
         let guests = self.host.guests();
         let mut seats = guests.roster().seats.clone();
         let before = seats.len();
@@ -325,148 +341,6 @@ impl Warden {
         self.seat(Seat { holder: back, stand_in: None });
         self.host.guests().keep(holder.name(), entry);
     }
-
-    fn obey(&mut self, order: Order) -> Result<String, String> {
-        match order {
-            Order::Install { name, candidate } => self.install(&name, &candidate),
-            Order::Remove { name } => self.remove(&name),
-            Order::Rollback { name, to } => self.roll_back(&name, to),
-        }
-    }
-
-    /// The guest of this name, as the pipeline describes it.
-    fn described(&self, name: &str) -> Result<(config::Guest, bool), String> {
-        let pipeline = &self.host.plan().pipeline;
-        if let Some(guest) = pipeline.guests.iter().find(|guest| guest.name == name) {
-            return Ok((guest.clone(), false));
-        }
-        let folder = pipeline.guest_folder.as_ref().ok_or_else(|| {
-            let names: Vec<_> = pipeline.guests.iter().map(|guest| guest.name.as_str()).collect();
-            format!(
-                "the pipeline has no guest {name:?}, and no `guest_folder` for new ones; its guests are {}",
-                names.join(", ")
-            )
-        })?;
-        match folder.name_of(&folder.module_of(name)) {
-            Some(_) => Ok((folder.guest(name), true)),
-            None => Err(format!("{name:?} is no name of a guest: at most 64 letters, digits and `._-`")),
-        }
-    }
-
-    fn install(&mut self, name: &str, candidate: &Candidate) -> Result<String, String> {
-        let (guest, is_of_folder) = self.described(name)?;
-        let entry = self.host.guests().entry(name);
-        let sha256 = Sha256::of(&candidate.bytes);
-        if let (true, Some(current)) = (self.runs(name, sha256), entry.current) {
-            return Ok(format!("generation {current} polls already, and is this module"));
-        }
-        let seen = entry.seen;
-        let said = self.swap(&guest, candidate, entry.clone()).map_err(|refusal| {
-            let reason = chain(&refusal);
-            if !self.host.guests().engine.is_stopping() {
-                self.refuse(&guest, Some(sha256), reason.clone(), entry);
-            }
-            reason
-        })?;
-        if is_of_folder {
-            // The folder shows which guests there are.
-            if let Err(error) = put(&guest.module, candidate) {
-                return Err(format!(
-                    "{said}, but not after a restart: failed to write {}: {error}",
-                    guest.module.display()
-                ));
-            }
-        } else {
-            // What lies there is older than what was installed.
-            let mut entry = self.host.guests().entry(name);
-            entry.seen = seen;
-            self.host.guests().keep(name, entry);
-        }
-        Ok(said)
-    }
-
-    fn remove(&mut self, name: &str) -> Result<String, String> {
-        let (guest, is_of_folder) = self.described(name)?;
-        let mut entry = self.host.guests().entry(name);
-        if !self.unseat(name) && entry.current.is_none() {
-            return Err(format!("no guest {name:?} polls"));
-        }
-        entry.current = None;
-        let mut said = "removed".to_owned();
-        if is_of_folder {
-            for path in [&*guest.module, &watch::signature(&guest.module)] {
-                match std::fs::remove_file(path) {
-                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                        said = format!(
-                            "removed, but it will be back after a restart: failed to remove {}: {error}",
-                            path.display()
-                        );
-                    }
-                    _ => {}
-                }
-            }
-            entry.seen = None;
-        } else {
-            said = format!(
-                "removed; it stands in {} still, and stays out until it is installed or changed",
-                guest.module.place
-            );
-        }
-        tracing::info!(guest = name, "removed by an operator");
-        self.host.guests().keep(name, entry);
-        Ok(said)
-    }
-
-    fn roll_back(&mut self, name: &str, to: Option<u32>) -> Result<String, String> {
-        let (guest, is_of_folder) = self.described(name)?;
-        let guests = self.host.guests();
-        let mut entry = guests.entry(name);
-        let now = entry.current.unwrap_or(entry.last + 1);
-        let target = match to {
-            Some(number) if Some(number) == entry.current => {
-                return Err(format!("generation {number} polls already"));
-            }
-            Some(number) => entry.kept(number),
-            None => entry.good_before(now),
-        };
-        let Some(target) = target.cloned() else {
-            let kept: Vec<_> = entry.generations.iter().map(|kept| kept.number.to_string()).collect();
-            let kept = if kept.is_empty() { "none".to_owned() } else { kept.join(", ") };
-            return Err(match to {
-                Some(number) => format!("generation {number} of {name} is not kept; there are {kept}"),
-                None => format!("there is no good generation of {name} before this one; there are {kept}"),
-            });
-        };
-        let candidate = guests.kept(&guest, &target).map_err(|refusal| chain(&refusal))?;
-        let admitted = self.admit(&guest, &candidate, &guests.roster()).map_err(|refusal| chain(&refusal))?;
-        let holder = guests.generation(admitted, target.number, false);
-        self.seat(Seat { holder, stand_in: None });
-        entry.fall(now, Fate::RolledBack, "taken back by an operator".into(), target.number);
-        guests.keep(name, entry);
-        let said = format!("generation {} polls in place of {now}", target.number);
-        tracing::info!(guest = name, generation = target.number, "rolled back by an operator: {said}");
-        if is_of_folder && !guest.module.exists() {
-            put(&guest.module, &candidate)
-                .map_err(|error| format!("{said}, but not after a restart: {error}"))?;
-        }
-        Ok(said)
-    }
-}
-
-/// Puts a module and its signature where a guest's lie; the module last, so that whoever sees it sees both.
-fn put(path: &Path, candidate: &Candidate) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = |path: &Path, bytes: &[u8]| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok::<(), std::io::Error>(())
-    };
-    if let Some(signature) = &candidate.signature {
-        write(&watch::signature(path), signature)?;
-    }
-    write(path, &candidate.bytes)
 }
 
 impl Working {
