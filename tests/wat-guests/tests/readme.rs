@@ -7,7 +7,8 @@ use wat_guests::corpus::{Expected, corpus};
 const HEAD: &str = "# Hostile guests
 
 A file for each attack on the runtime that was thought of. `runtime/sandbox/tests/corpus.rs` loads each, polls it ten thousand times where it can be polled, and looks whether the process is as large
-as before; `tests/tests/hostile_guests.rs` runs all of them in one agent beside an honest guest. A file's form is told in `tests/wat-guests/src/corpus.rs`; to add an attack, add a file, and
+as before; `tests/tests/hostile_guests.rs` runs all of them in one agent beside an honest guest. Attacks in Rust are in `rust/`, and what comes of them in `tests/tests/hostile_rust.rs`; what WASI leaves to try, in `runtime/sandbox/tests/wasi.rs`.
+A file's form is told in `tests/wat-guests/src/corpus.rs`; to add an attack, add a file, and
 make this table with `NEPHOSCOPE_BLESS=1 cargo test -p nephoscope-wat-guests`.
 
 | file | tries | stopped by | comes to |

@@ -26,6 +26,10 @@ pub fn build(toolchain: wasm::Toolchain, progress: Progress) -> Result<Vec<PathB
         if built.extension().is_none_or(|ending| ending != "wasm") {
             continue;
         }
+        // What is hostile lies apart, and is not pinned with the others.
+        let is_hostile = built.file_stem().is_some_and(|name| name == pins::HOSTILE);
+        let folder = if is_hostile { folder.join(pins::HOSTILE) } else { folder.clone() };
+        fs::create_dir_all(&folder)?;
         let component = folder.join(built.file_name().context("a component without a name")?);
         place(&fs::read(&built)?, &component)?;
         components.push(component);
