@@ -25,7 +25,14 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     guests::build_all(toolchain, progress)?;
     progress.step("Building in the release profile (twelve minutes the first time)");
     // Of the whole workspace, as everywhere: another choice of packages would compile wasmtime once more.
-    progress::run(cargo("build").args(["--release", "--workspace", "--bin", "nephoscope-bench"]))?;
+    progress::run(cargo("build").args([
+        "--release",
+        "--workspace",
+        "--bin",
+        "nephoscope-bench",
+        "--bin",
+        "nephoscope",
+    ]))?;
     progress.step("Measuring");
     const PROGRAM: &str = "target/release/nephoscope-bench";
     // A private libvirtd needs root: what measures runs through sudo, the compiler does not.

@@ -44,6 +44,15 @@ struct Inner {
     cache: Option<Cache>,
     compiler: Option<Compiler>,
     stopping: AtomicBool,
+    bounds: Bounds,
+}
+
+/// Whether limits are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bounds {
+    Kept,
+    /// For the measurement of what they cost.
+    None,
 }
 
 /// How many sessions run; the ticker sleeps while there are none, so that an idle agent wakes nobody.
@@ -84,7 +93,20 @@ impl Engine {
     /// # Errors
     /// As of [`Self::new`].
     pub fn with(cache: Option<Cache>, compiler: Option<Compiler>) -> Result<Self, EngineError> {
-        let wasmtime = pooled().map_err(EngineError::Settings)?;
+        Self::begin(cache, compiler, Bounds::Kept)
+    }
+
+    /// An engine without limits of computing time, memory, tables and copies, **for a measurement of what those cost** and for nothing else: no
+    /// configuration leads here.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn without_limits() -> Result<Self, EngineError> {
+        Self::begin(None, None, Bounds::None)
+    }
+
+    fn begin(cache: Option<Cache>, compiler: Option<Compiler>, bounds: Bounds) -> Result<Self, EngineError> {
+        let wasmtime = pooled(bounds).map_err(EngineError::Settings)?;
         let activity = Arc::new(Activity::default());
         let ticker = Arc::clone(&activity);
         let engine = wasmtime.weak();
@@ -93,7 +115,14 @@ impl Engine {
             .spawn(move || tick(&engine, &ticker))
             .map_err(EngineError::Thread)?;
         Ok(Self {
-            inner: Arc::new(Inner { wasmtime, activity, cache, compiler, stopping: AtomicBool::new(false) }),
+            inner: Arc::new(Inner {
+                wasmtime,
+                activity,
+                cache,
+                compiler,
+                stopping: AtomicBool::new(false),
+                bounds,
+            }),
         })
     }
 
@@ -105,6 +134,11 @@ impl Engine {
     pub(crate) fn compile(&self, module: &[u8]) -> wasmtime::Result<Component> {
         let Inner { wasmtime, cache, compiler, stopping, .. } = &*self.inner;
         compile::component(wasmtime, cache.as_ref(), compiler.as_ref(), module, stopping)
+    }
+
+    /// Whether limits are looked at.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.inner.bounds == Bounds::Kept
     }
 
     /// Ends compilations in children, the one that goes on too: they fail. For a program that is about to end.
@@ -168,7 +202,7 @@ fn tick(engine: &wasmtime::EngineWeak, activity: &Activity) {
 }
 
 /// The engine that runs guests.
-fn pooled() -> wasmtime::Result<wasmtime::Engine> {
+fn pooled(bounds: Bounds) -> wasmtime::Result<wasmtime::Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(STORES)
         .total_core_instances(STORES * CORE_INSTANCES)
@@ -183,7 +217,11 @@ fn pooled() -> wasmtime::Result<wasmtime::Engine> {
         .max_core_instance_size(4 * 1024 * 1024)
         .linear_memory_keep_resident(KEEP_MEMORY)
         .table_keep_resident(KEEP_TABLES);
-    wasmtime::Engine::new(settings().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)))
+    let mut settings = settings();
+    settings
+        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool))
+        .epoch_interruption(bounds == Bounds::Kept);
+    wasmtime::Engine::new(&settings)
 }
 
 /// An engine that compiles for that one and runs nothing: without the pool, which would take what memory a compilation may have, and on one core, for the others are the polls'.
@@ -219,6 +257,6 @@ mod tests {
             engine.precompile_compatibility_hash().hash(&mut hasher);
             hasher.finish()
         };
-        assert_eq!(hash(pooled().unwrap()), hash(compiling().unwrap()));
+        assert_eq!(hash(pooled(Bounds::Kept).unwrap()), hash(compiling().unwrap()));
     }
 }

@@ -103,7 +103,9 @@ impl<'a> Session<'a> {
         let (mut store, exports) = match self.live.take() {
             Some((mut store, exports)) => {
                 store.data_mut().begin(instance, cpu);
-                store.set_epoch_deadline(poll::first_look(cpu));
+                if self.guest.engine.is_bounded() {
+                    store.set_epoch_deadline(poll::first_look(cpu));
+                }
                 (store, Ok(exports))
             }
             None => {
@@ -177,6 +179,9 @@ pub(crate) fn ask_meters(
 fn store(engine: &Engine, profile: &Arc<Profile>, state: &Arc<State>, cpu: Duration) -> Store<Poll> {
     let poll = Poll::new(Arc::clone(profile), Arc::clone(state), cpu);
     let mut store = Store::new(engine.wasmtime(), poll);
+    if !engine.is_bounded() {
+        return store;
+    }
     store.limiter(|poll| poll);
     store.set_hostcall_fuel(profile.limits.host_bytes);
     store.epoch_deadline_callback(poll::epoch_deadline);

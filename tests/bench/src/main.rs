@@ -9,6 +9,7 @@ mod guests;
 mod poll;
 mod publish;
 mod samples;
+mod swap;
 mod table;
 
 use anyhow::{Result, bail};
@@ -16,7 +17,7 @@ use anyhow::{Result, bail};
 use table::Table;
 
 const HELP: &str = "\
-Usage: cargo xtask bench [poll] [guests] [publish] [collect] [cycle] [real]     all of them by default
+Usage: cargo xtask bench [poll] [guests] [publish] [collect] [cycle] [real] [swap]     all of them by default
 
   poll      a poll of mem.max, fresh and warm, and a host call
   guests    every component in target/guests, of every language: size, compiling, loading, polls, memory
@@ -24,7 +25,9 @@ Usage: cargo xtask bench [poll] [guests] [publish] [collect] [cycle] [real]     
   collect   samples per second from the queue to the store, signatures checked
   cycle     all of Ceilometer's meters at 10 to 5,000 instances of libvirt's test driver, in process and through
             libvirtd: time, CPU per sample, memory, and the bare calls beside it; needs root for the libvirtd
-  real      the same at real qemu guests; needs root";
+  real      the same at real qemu guests; needs root
+  swap      from a new module's file to its first poll, what a swap costs the polls, what limits cost, and a start from
+            compiled code";
 
 #[global_allocator]
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -41,7 +44,7 @@ fn main() -> Result<()> {
         }
         _ => {}
     }
-    const PARTS: [&str; 6] = ["poll", "guests", "publish", "collect", "cycle", "real"];
+    const PARTS: [&str; 7] = ["poll", "guests", "publish", "collect", "cycle", "real", "swap"];
     if let Some(unknown) = arguments.iter().find(|word| !PARTS.contains(word)) {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
@@ -67,6 +70,9 @@ fn main() -> Result<()> {
     }
     if wanted("real") {
         cycle::measure_real(&mut table)?;
+    }
+    if wanted("swap") {
+        swap::measure(&mut table)?;
     }
     if !table.is_empty() {
         println!("\n{table}");

@@ -85,7 +85,7 @@ fn host_call(engine: &Engine, capability: Capability, import: &str, call: &str) 
     Ok(format!("{} ns", each.as_nanos()))
 }
 
-fn guest(engine: &Engine, module: &Path, isolation: Isolation) -> Result<Guest> {
+pub fn guest(engine: &Engine, module: &Path, isolation: Isolation) -> Result<Guest> {
     Ok(Guest::load(engine, spec(module, isolation))?)
 }
 
@@ -101,9 +101,9 @@ fn spec(module: &Path, isolation: Isolation) -> Spec {
 }
 
 /// Time per poll: the median of some runs, and the best of them, which is what a machine that is not disturbed takes.
-struct Time {
-    median: Duration,
-    best: Duration,
+pub struct Time {
+    pub median: Duration,
+    pub best: Duration,
 }
 
 impl fmt::Display for Time {
@@ -112,7 +112,7 @@ impl fmt::Display for Time {
     }
 }
 
-fn time(guest: &Guest, polls: u32) -> Time {
+pub fn time(guest: &Guest, polls: u32) -> Time {
     let instance = instance();
     let mut runs: Vec<Duration> = (0..RUNS)
         .map(|_| {
