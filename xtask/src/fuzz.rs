@@ -40,6 +40,7 @@ pub fn short(progress: Progress, count: &mut Count) -> Result<()> {
     for target in TARGETS {
         progress.step(&format!("Fuzzing {target} for {SHORT} s"));
         let log = folder().join(format!("{target}.log"));
+        fs::create_dir_all(folder())?;
         let file = fs::File::create(&log)?;
         let status = fuzzing(&program, target)?
             .args(["-seed=1", &format!("-max_total_time={SHORT}")])

@@ -34,7 +34,7 @@ pub struct ListArguments {
 pub struct InstallArguments {
     /// The guest: one of the pipeline file, or a new one of its guest folder.
     pub name: String,
-    /// The component's file, with the signature beside it, FILE.sig; or what to pull: oci://HOST[:PORT]/REPOSITORY@sha256:DIGEST.
+    /// The component's file, with the signature beside it, FILE.sig; or what to pull: oci://HOST/REPOSITORY@sha256:DIGEST.
     #[arg(value_name = "MODULE")]
     pub module: PathBuf,
     #[command(flatten)]

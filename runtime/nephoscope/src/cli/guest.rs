@@ -247,7 +247,7 @@ pub enum BindingsLanguage {
 
 #[derive(Debug, Args)]
 pub struct PullArguments {
-    /// What to pull: oci://HOST[:PORT]/REPOSITORY@sha256:DIGEST.
+    /// What to pull: oci://HOST/REPOSITORY@sha256:DIGEST.
     pub reference: String,
     /// The file to write; an existing one is replaced.
     #[arg(long, short, value_name = "FILE")]
