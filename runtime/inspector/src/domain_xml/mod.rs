@@ -1,7 +1,7 @@
 //! A domain's XML as an [`Identity`].
 //!
 //! The XML holds a tenant's texts (display names, image properties), so it is read as hostile: of bounded size and number of
-//! elements and devices, without DTD and so without entities, with tags that the parser does not take long for ([`tags`]);
+//! elements and devices, without DTD and so without entities, with tags that the parser does not take long for (`tags`);
 //! nothing here recurses. The UUID is the one that libvirt gave,
 //! never the XML's: an XML that names another one is refused.
 
