@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use sandbox::{Engine, Guest, Isolation};
 
 use crate::guests::Module;
-use crate::poll::{Time, guest, time};
+use crate::poll::{guest, time};
 use crate::table::Table;
 use agent::{Agent, DEBOUNCE, INTERVAL, component, nephoscope};
 
@@ -67,23 +67,45 @@ fn jitter(table: &mut Table) -> Result<()> {
     let hour = Duration::from_secs(3_600);
     let mut agent =
         Agent::start(&[("mem-max", &rust, "memory", INTERVAL), ("disk-fill", &python, agent::ALL, hour)])?;
-    let (mut quiet, mut swapping, mut took) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut windows, mut took) = (Vec::new(), Vec::new());
     for number in 0..WINDOWS {
         let from = agent.now()?;
         thread::sleep(QUIET);
-        quiet.extend(agent.lateness(from, agent.now()?)?);
         let dropped = agent.replace("disk-fill", &python, number)?;
         let (swap, _) = agent.until_swapped("disk-fill", dropped)?;
-        swapping.extend(agent.lateness(dropped, agent.now()?)?);
+        windows.push([(from, dropped), (dropped, agent.now()?)]);
         took.push(swap.saturating_sub(DEBOUNCE));
     }
     table.row("swap of a Python guest: file in place to swapped, beyond the debounce", spread(&mut took), "");
-    table.row("lateness of cycles without a swap: p50 / p99 / worst", quantiles(&mut quiet), "");
-    table.row(
-        "lateness of cycles while a Python guest is swapped: p50 / p99 / worst",
-        quantiles(&mut swapping),
-        "as without",
-    );
+    // One grid of ticks for all windows: its phase is that of cycles which nothing held up.
+    let cycles: Vec<i64> = agent.cycles()?.into_iter().collect();
+    let (tick, first) = (INTERVAL.as_micros() as i64, cycles[0]);
+    let within =
+        |(from, until): (i64, i64)| cycles.iter().copied().filter(move |time| (from..until).contains(time));
+    let offset = |time: i64| (time - first + tick / 2).rem_euclid(tick) - tick / 2;
+    let mut phases: Vec<i64> = windows.iter().flat_map(|[quiet, _]| within(*quiet)).map(offset).collect();
+    phases.sort_unstable();
+    // A twentieth of them: one that came early is not what the others are late against.
+    let phase = phases[phases.len() / 20];
+    for (what, kind, goal) in
+        [("without a swap", 0, ""), ("while a Python guest is swapped", 1, "as without")]
+    {
+        let (mut late, mut missed) = (Vec::new(), 0);
+        for window in windows.iter().map(|window| window[kind]) {
+            let times: Vec<i64> = within(window).collect();
+            // Late against the last tick; what is early by less than two milliseconds is on time.
+            late.extend(times.iter().map(|time| {
+                let late = (time - first - phase).rem_euclid(tick);
+                Duration::from_micros(if late > tick - 2_000 { 0 } else { late as u64 })
+            }));
+            missed += times.windows(2).filter(|pair| pair[1] - pair[0] > tick * 3 / 2).count();
+        }
+        table.row(
+            format!("cycles {what}: late by p50 / p99 / worst; ticks missed of {}", late.len()),
+            format!("{}; {missed}", quantiles(&mut late)),
+            goal,
+        );
+    }
     Ok(())
 }
 
@@ -96,9 +118,10 @@ fn limits(table: &mut Table) -> Result<()> {
         let (with, without) = (load(&bounded)?, load(&free)?);
         let mut ratios: Vec<f64> = (0..5)
             .map(|_| {
-                let Time { median: with, .. } = time(&with, 10_000);
-                let Time { median: without, .. } = time(&without, 10_000);
-                with.as_secs_f64() / without.as_secs_f64()
+                // Once in this order and once in the other, so that a drift has no direction.
+                let [first, second, third, fourth] =
+                    [&with, &without, &without, &with].map(|guest| time(guest, 10_000).median.as_secs_f64());
+                (first + fourth) / (second + third)
             })
             .collect();
         ratios.sort_by(f64::total_cmp);

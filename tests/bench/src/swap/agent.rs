@@ -97,7 +97,9 @@ impl Agent {
     pub fn until_swapped(&mut self, guest: &str, since: i64) -> Result<(Duration, Duration)> {
         let word = format!("guest=\"{guest}\"");
         let swapped = self.until(|line| line.contains("polls in place of") && line.contains(&word))?;
-        let polled = self.until(|line| line.contains(" polled "))?;
+        // The cycle that ran meanwhile ends with the old generation: the one that is looked for began later.
+        let polled =
+            self.until(|line| line.contains(" polled ") && began(line).is_some_and(|began| began > swapped))?;
         let after = |time: i64| Duration::from_micros(u64::try_from(time - since).unwrap_or(0));
         Ok((after(swapped), after(polled)))
     }
@@ -107,8 +109,8 @@ impl Agent {
         Ok(Timestamp::now().micros())
     }
 
-    /// By how much the cycles of mem.max that began between two times were later than the earliest of all was against the grid of ticks.
-    pub fn lateness(&self, from: i64, until: i64) -> Result<Vec<Duration>> {
+    /// When the cycles of mem.max began so far.
+    pub fn cycles(&self) -> Result<BTreeSet<i64>> {
         let text = fs::read_to_string(self.folder.path().join("samples.json"))?;
         let mut times = BTreeSet::new();
         for line in text.lines() {
@@ -119,13 +121,7 @@ impl Agent {
                 times.insert(Timestamp::parse(time)?.micros());
             }
         }
-        let tick = INTERVAL.as_micros() as i64;
-        let first = *times.first().context("no cycle")?;
-        let late = |time: &i64| (time - first + tick / 2).rem_euclid(tick) - tick / 2;
-        let earliest = times.iter().map(late).min().unwrap_or(0);
-        let within =
-            times.range(from..until).map(|time| Duration::from_micros((late(time) - earliest) as u64));
-        Ok(within.collect())
+        Ok(times)
     }
 
     /// The time of the next line of the log that fits.
@@ -147,6 +143,13 @@ impl Agent {
             thread::sleep(Duration::from_millis(2));
         }
     }
+}
+
+/// When the cycle began whose end this line tells.
+fn began(line: &str) -> Option<i64> {
+    let end = Timestamp::parse(line.split_whitespace().next()?).ok()?.micros();
+    let millis = line.split_whitespace().find_map(|word| word.strip_prefix("ms="))?;
+    Some(end - millis.parse::<i64>().ok()? * 1_000)
 }
 
 impl Drop for Agent {
