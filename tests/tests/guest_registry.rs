@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use lab::{Access, Registry, output};
 use nephoscope_tests::program::lines;
-use nephoscope_tests::{Guest, Pipeline, Site, guest};
+use nephoscope_tests::{Guest, Pipeline, Site, guest, root};
 use oci::pull::SIGNATURE_TYPE;
 use oci::{Options, PullError, Transport};
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -126,6 +126,40 @@ fn a_module_is_pulled_by_its_digest_and_runs_where_it_is_pinned() -> Result<()> 
         assert_eq!(site.taken()?.len(), 2);
         fs::remove_file(site.path("samples.json"))?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_running_agent_is_given_a_module_by_its_digest_in_a_registry() -> Result<()> {
+    let (shelf, site) = (Shelf::new(Access::Open)?, Site::new()?);
+    let uri = site.test_driver(&lab::instances(2))?;
+    let pipeline = Pipeline {
+        trust: format!("pins: {}", root().join("target/guests/SHA256SUMS").display()),
+        more: "state: state\nsocket: agent.sock".into(),
+        ..Pipeline::mem_max(&uri, &[&site.file_sink()])
+    };
+    site.pipeline(&pipeline)?;
+    // The same guest with a section that means nothing: another digest, which is pinned nowhere.
+    let module = [&fs::read(guest("mem_max"))?[..], &[0, 5, 1, b'n', 1, 2, 3]].concat();
+    let reference = shelf.push(&[(WASM, &module)])?;
+    let tag = reference.split('@').next().unwrap_or_default().to_owned() + ":1.0";
+    let mut running = site.start(&["run", "pipeline.yaml"])?;
+    running.until_logged(&["polled", "samples=2"])?;
+    let install = |what: &str| {
+        site.run(&["guest", "install", "mem-max", what, "--plain-http", "--socket", "agent.sock"])
+    };
+    // A tag is nobody's word for anything.
+    assert_ne!(install(&tag)?.code, Some(0));
+    let done = install(&reference)?.expect(0)?;
+    assert_eq!(done.stdout, "generation 2 polls in place of 1, on probation\n");
+    let listed = site.run(&["guest", "list", "--socket", "agent.sock"])?.expect(0)?;
+    assert_eq!(
+        lines(&listed.stdout, &["mem-max", "2", &Sha256::of(&module).short()]).len(),
+        1,
+        "{}",
+        listed.stdout
+    );
+    running.stop()?.expect(0)?;
     Ok(())
 }
 

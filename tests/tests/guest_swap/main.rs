@@ -2,6 +2,7 @@
 //! is its own loss.
 
 mod agent;
+mod compiled;
 mod falls;
 mod files;
 mod orders;
