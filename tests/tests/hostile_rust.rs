@@ -27,7 +27,7 @@ const ATTACKS: [(&str, &str, &str); 8] = [
 #[test]
 fn every_attack_in_rust_costs_its_own_poll() -> Result<()> {
     let engine = Engine::new()?;
-    let path = root().join("target/guests/hostile/hostile.wasm");
+    let path = root().join("target/hostile/hostile.wasm");
     let module = Module::read(&engine, &path).context("cargo xtask guests rust builds it")?;
     let instance = Arc::new(Instance {
         identity: Arc::new(Identity {

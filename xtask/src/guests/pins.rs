@@ -13,15 +13,12 @@ use super::place;
 /// The name that such files have by custom.
 const FILE: &str = "SHA256SUMS";
 
-/// The folder of components that nobody should run, which no pipeline of the project trusts.
-pub const HOSTILE: &str = "hostile";
-
 /// Writes the pins of every component in the folder and its subfolders, named from there.
 pub fn write(folder: &Path) -> Result<()> {
     let mut components = components(folder, Path::new(""))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() && entry.file_name() != HOSTILE {
+        if entry.file_type()?.is_dir() {
             components.extend(self::components(&entry.path(), Path::new(&entry.file_name()))?);
         }
     }
@@ -54,9 +51,7 @@ mod tests {
     fn every_component_is_pinned_by_its_name_from_there() {
         let scratch = Scratch::new("pins");
         let folder = scratch.path();
-        for file in
-            ["b.wasm", "a.wasm", "c/x.wasm", "hostile/h.wasm", ".b.wasm.partial", ".y.wasm", "c/notes.txt"]
-        {
+        for file in ["b.wasm", "a.wasm", "c/x.wasm", ".b.wasm.partial", ".y.wasm", "c/notes.txt"] {
             scratch.write(file, file);
         }
         write(folder).unwrap();

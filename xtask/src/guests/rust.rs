@@ -10,6 +10,9 @@ use crate::paths;
 use crate::progress::{Progress, run};
 use crate::setup::wasm;
 
+/// The guest that the tests attack with, and the folder that it lies in.
+const HOSTILE: &str = "hostile";
+
 /// Builds all of them and gives the paths of their components.
 pub fn build(toolchain: wasm::Toolchain, progress: Progress) -> Result<Vec<PathBuf>> {
     progress.step("Building the guests in Rust");
@@ -27,8 +30,8 @@ pub fn build(toolchain: wasm::Toolchain, progress: Progress) -> Result<Vec<PathB
             continue;
         }
         // What is hostile lies apart, and is not pinned with the others.
-        let is_hostile = built.file_stem().is_some_and(|name| name == pins::HOSTILE);
-        let folder = if is_hostile { folder.join(pins::HOSTILE) } else { folder.clone() };
+        let is_hostile = built.file_stem().is_some_and(|name| name == HOSTILE);
+        let folder = if is_hostile { paths::target().join(HOSTILE) } else { folder.clone() };
         fs::create_dir_all(&folder)?;
         let component = folder.join(built.file_name().context("a component without a name")?);
         place(&fs::read(&built)?, &component)?;
