@@ -45,6 +45,7 @@ fn poll() -> Result<Vec<Sample>> {
 }
 
 #[inline(never)]
+#[allow(unconditional_recursion, reason = "that is the attack")]
 fn deeper(depth: u64) -> u64 {
     let room = [depth; 64];
     std::hint::black_box(&room);
