@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rustix::process::geteuid;
-use sha2::{Digest, Sha256};
+use trust::Sha256;
 use wasmtime::component::Component;
 
 use crate::cached;
@@ -109,7 +109,7 @@ impl Cache {
             return Err("it is no file of this user's alone".into());
         }
         let mut file = File::open(path).map_err(|error| error.to_string())?;
-        let digest = digest(&mut file).map_err(|error| error.to_string())?;
+        let digest = Sha256::read(&mut file).map_err(|error| error.to_string())?;
         if !starts(path, &format!("{stem}{digest}{ENDING}")) {
             return Err("it is not what was written".into());
         }
@@ -134,7 +134,7 @@ impl Cache {
         let mut file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder)?;
         io::copy(code, &mut file)?;
         file.rewind()?;
-        let digest = digest(file.as_file_mut())?;
+        let digest = Sha256::read(file.as_file_mut())?;
         // What is renamed before it is written would be found empty after a power cut.
         file.as_file().sync_all()?;
         file.persist(self.folder.join(format!("{stem}{digest}{ENDING}")))?;
@@ -177,22 +177,7 @@ fn stem(engine: &wasmtime::Engine, module: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
     env!("CARGO_PKG_VERSION").hash(&mut hasher);
-    format!("{}-{:016x}-", hex(&Sha256::digest(module)), hasher.finish())
-}
-
-fn digest(file: &mut File) -> io::Result<String> {
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hasher.finalize())),
-            bytes => hasher.update(&buffer[..bytes]),
-        }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{}-{:016x}-", Sha256::of(module), hasher.finish())
 }
 
 #[cfg(test)]
@@ -268,7 +253,7 @@ mod tests {
         let folder = folder.path().join("compiled");
         let cache = Cache::open(&folder).unwrap();
         let engine = Engine::new().unwrap();
-        let digest = hex(&Sha256::digest(b"no code"));
+        let digest = Sha256::of(b"no code");
         let path = folder.join(format!("{}{digest}{ENDING}", stem(engine.wasmtime(), COMPONENT)));
         fs::write(&path, "no code").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();

@@ -213,3 +213,43 @@ impl Compiler {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn compiled_by(script: &str, stopping: bool) -> wasmtime::Result<Component> {
+        let compiler = Compiler { program: "/bin/sh".into(), arguments: vec!["-c".into(), script.into()] };
+        let engine = compiling().unwrap();
+        // Larger than a pipe: a child that does not read it must not hang this side.
+        component(&engine, None, Some(&compiler), &[0; 1 << 20], &AtomicBool::new(stopping))
+    }
+
+    #[test]
+    fn whatever_becomes_of_a_child_is_an_error_that_says_so() {
+        for (script, expected) in [
+            ("echo 'no such module' >&2; exit 65", "no such module"),
+            (
+                "echo 'out of memory' >&2; exit 1",
+                "its compilation ended with exit status: 1: out of memory; it may take 60 s",
+            ),
+            ("kill -9 $$", "its compilation ended with signal: 9 (SIGKILL)"),
+            ("echo 'this is no machine code'", ""),
+            ("cat >/dev/null", ""),
+        ] {
+            let error = format!("{:#}", compiled_by(script, false).map(drop).unwrap_err());
+            assert!(error.contains(expected), "{script}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_childs_words_are_bounded_and_one_that_hangs_ends_with_the_program() {
+        let loud =
+            format!("{:#}", compiled_by("yes | head -c 100000 >&2; exit 1", false).map(drop).unwrap_err());
+        assert!(loud.len() < 20_000, "{}", loud.len());
+        let started = Instant::now();
+        let error = compiled_by("exec sleep 1000", true).map(drop).unwrap_err();
+        assert_eq!(error.to_string(), "its compilation was ended with the program");
+        assert!(started.elapsed() < Duration::from_secs(500));
+    }
+}

@@ -1,6 +1,7 @@
 //! The hash of a module, which is its name wherever one has to be certain.
 
 use std::fmt;
+use std::io::{self, Read};
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -25,16 +26,26 @@ impl Sha256 {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
+    /// The hash of what is left to read.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn read(from: &mut impl Read) -> io::Result<Self> {
+        let mut hasher = sha2::Sha256::new();
+        let mut buffer = vec![0; 256 << 10];
+        loop {
+            match from.read(&mut buffer)? {
+                0 => return Ok(Self(hasher.finalize().into())),
+                bytes => hasher.update(&buffer[..bytes]),
+            }
+        }
+    }
+
     /// The first digits, for tables and log lines.
     pub fn short(&self) -> String {
         let mut text = self.to_string();
         text.truncate(SHORT);
         text
-    }
-
-    /// The bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
     }
 }
 

@@ -1,6 +1,5 @@
 //! The policies, and what is said of a module.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use crate::Sha256;
@@ -78,14 +77,6 @@ impl Trust {
         Self { policy: Policy::Any, ..Self::default() }
     }
 
-    /// Judges a module that was read from a file, by the signature beside it and the pin that the guest has.
-    ///
-    /// # Errors
-    /// [`Refusal`] says what would be right.
-    pub fn admit(&self, path: &Path, module: &[u8], pin: Option<Sha256>) -> Result<Identity, Refusal> {
-        self.weigh(module, signature::beside(path), pin)
-    }
-
     /// Judges a module by its bytes, its signature and the pin that the guest has.
     ///
     /// # Errors
@@ -96,15 +87,6 @@ impl Trust {
         signature: Option<&[u8]>,
         pin: Option<Sha256>,
     ) -> Result<Identity, Refusal> {
-        self.weigh(module, Ok(signature), pin)
-    }
-
-    fn weigh(
-        &self,
-        module: &[u8],
-        signature: Result<Option<impl AsRef<[u8]>>, SignatureFault>,
-        pin: Option<Sha256>,
-    ) -> Result<Identity, Refusal> {
         let sha256 = Sha256::of(module);
         if let Some(pinned) = pin
             && pinned != sha256
@@ -112,10 +94,7 @@ impl Trust {
             return Err(Refusal::OtherFile { found: sha256, pinned });
         }
         let pinned = pin.is_some() || self.pins.contains(&sha256);
-        let signer = signature.and_then(|signature| match signature {
-            Some(signature) => self.signer(module, signature.as_ref()).map(Some),
-            None => Ok(None),
-        });
+        let signer = signature.map(|signature| self.signer(module, signature)).transpose();
         let (signer, warning) = match (signer, self.policy) {
             (Ok(signer), _) => (signer, None),
             // The operator has vouched for this very file, and its author is nobody that the operator knows.

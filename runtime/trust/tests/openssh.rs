@@ -81,7 +81,7 @@ fn a_signature_of_a_trusted_key_lets_a_module_in_and_ssh_keygen_agrees() {
     let both = trust.judge(MODULE, Some(&made), Some(Sha256::of(MODULE))).unwrap();
     assert_eq!((signer(&both), both.pinned), (Some("key-1"), true));
     assert_eq!(identity.sha256, Sha256::of(MODULE));
-    let beside = trust.admit(&desk.module(), MODULE, None).unwrap();
+    let beside = trust.judge(MODULE, signature::beside(&desk.module()).unwrap().as_deref(), None).unwrap();
     assert_eq!(signer(&beside), Some("key-1"));
     assert_eq!(
         signer(&trusting(Policy::Signed, &[&ours]).judge(MODULE, Some(&made), None).unwrap()),

@@ -51,6 +51,24 @@ fn a_module_that_turns_falls_and_not_a_sample_is_missing() -> Result<()> {
 }
 
 #[test]
+fn a_meter_is_not_free_as_long_as_the_generation_that_had_it_may_come_back() -> Result<()> {
+    let guests = [("meter", Version::new("m", 1)), ("other", Version::new("other", 7))];
+    let mut agent = Agent::new(&guests, "swap: {probation: 4s}")?;
+    agent.start()?;
+    agent.until_polled("m", 1)?;
+    replace(&agent.site.path("meter.wasm"), &Version::new("new", 2).component())?;
+    agent.until_polled("new", 2)?;
+    replace(&agent.site.path("other.wasm"), &Version::new("m", 8).component())?;
+    agent.running()?.until_logged(&["ERROR", "declares the meter m, which guest meter has already"])?;
+    // When that is over, it is.
+    agent.running()?.until_logged(&["meter", "passed its probation"])?;
+    replace(&agent.site.path("other.wasm"), &Version::new("m", 9).component())?;
+    agent.until_polled("m", 9)?;
+    let ended = agent.stop()?.expect(0)?;
+    agent.is_whole("m", &ended.stderr)
+}
+
+#[test]
 fn a_module_passes_its_probation_by_time() -> Result<()> {
     let mut agent = Agent::new(&[("meter", Version::new("m", 1))], "swap: {probation: 1s}")?;
     agent.start()?;

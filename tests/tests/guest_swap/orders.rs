@@ -79,13 +79,17 @@ fn an_operator_adds_a_guest_to_the_guest_folder() -> Result<()> {
     agent.until_polled("m", 1)?;
     agent.guest(&["install", "no name", &module])?.expect(1)?.line(&["is no name of a guest"])?;
     agent.guest(&["install", "../out", &module])?.expect(1)?.line(&["is no name of a guest"])?;
+    // Of another module: the one that is installed would be refused for it later.
+    agent.site.write("guests/added.wasm.sig", "a signature")?;
     agent.guest(&["install", "added", &module])?.expect(0)?;
     agent.until_polled("added", 5)?;
     assert!(agent.site.path("guests/added.wasm").exists());
+    assert!(!agent.site.path("guests/added.wasm.sig").exists());
     agent.stop()?.expect(0)?;
     agent.start()?;
     agent.until_state("added", "good")?;
     agent.guest(&["remove", "added"])?.expect(0)?;
+    assert_eq!(agent.status("added")?["state"], "removed");
     assert!(!agent.site.path("guests/added.wasm").exists());
     let refused = agent.site.write("bad.wasm", "bad")?;
     let refused = agent.guest(&["install", "added", refused.to_str().unwrap_or_default()])?.expect(1)?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Answer, Command, Request, VERSION};
-use crate::guests::identity::Sha256;
+use trust::Sha256;
 
 /// The longest answer, in bytes: 256 guests with a hundred generations each stay below.
 const MOST_ANSWER: u64 = 64 << 20;

@@ -8,17 +8,14 @@ pub(crate) mod server;
 
 use serde::{Deserialize, Serialize};
 
-use crate::guests::identity::Sha256;
 use crate::guests::status::Status;
+use trust::Sha256;
 
 /// The form of requests and answers.
 pub const VERSION: u32 = 1;
 
 /// The longest line of a request, in bytes.
 const MOST_REQUEST: u64 = 16 << 10;
-
-/// The largest signature, in bytes.
-const MOST_SIGNATURE: u64 = 16 << 10;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -14,12 +14,12 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::{Answer, Command, MOST_REQUEST, MOST_SIGNATURE, Request, VERSION};
+use super::{Answer, Command, MOST_REQUEST, Request, VERSION};
 use crate::cycle::Host;
 use crate::guests::gate::Candidate;
-use crate::guests::identity::Sha256;
 use crate::guests::warden::{Notice, Order};
 use crate::run::stopping;
+use trust::signature;
 
 /// Connections at a time; a module of 64 MiB may be in memory for each.
 const CONNECTIONS: usize = 4;
@@ -160,15 +160,15 @@ async fn read(stream: &mut BufReader<UnixStream>) -> io::Result<Read> {
         Command::Rollback { name, to } => Order::Rollback { name, to },
         Command::Install { name, sha256, module, signature, vouched } => {
             let bytes = read_part(stream, module, sandbox::limits::MODULE_BYTES, "module").await?;
-            if Sha256::of(&bytes) != sha256 {
-                return Err(io::Error::other("the module is not what it was announced as"));
-            }
             let signature = match signature {
                 0 => None,
-                bytes => Some(read_part(stream, bytes, MOST_SIGNATURE, "signature").await?),
+                bytes => Some(read_part(stream, bytes, signature::MAX_BYTES, "signature").await?),
             };
-            let path = PathBuf::from(format!("{name}.wasm"));
-            Order::Install { name, candidate: Candidate { path, bytes, signature, vouched } }
+            let candidate = Candidate::new(PathBuf::from(format!("{name}.wasm")), bytes, signature);
+            if candidate.sha256 != sha256 {
+                return Err(io::Error::other("the module is not what it was announced as"));
+            }
+            Order::Install { name, candidate: Candidate { vouched, ..candidate } }
         }
     }))
 }

@@ -3,20 +3,20 @@
 //! Every step refuses by name, and nothing of a module that is refused by one step is tried by the next. None of it is in the way of polls.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{Grant, Pipeline, REPORT_STOPPED, Stopped};
 use inspector::{Groups, Instance};
 use sandbox::{Capability, Engine, Guest, Isolation, LoadError, Module, Spec};
 
-use trust::{Identity, Trust};
+use trust::{Identity, Trust, signature};
 
 use super::Guests;
 use super::generation::{PlannedMeter, meters};
-use super::identity::{Sha256, Signer};
 use super::limits::limits;
 use super::trial::{self, Misconduct};
+use trust::Sha256;
 
 /// A module as it is put before the gate.
 #[derive(Clone, Debug)]
@@ -24,9 +24,25 @@ pub(crate) struct Candidate {
     /// Where it came from, for messages.
     pub(crate) path: PathBuf,
     pub(crate) bytes: Vec<u8>,
+    pub(crate) sha256: Sha256,
     pub(crate) signature: Option<Vec<u8>>,
     /// Whether the operator has vouched for its digest.
     pub(crate) vouched: bool,
+}
+
+impl Candidate {
+    /// A module, for which nobody has vouched yet.
+    pub(crate) fn new(path: PathBuf, bytes: Vec<u8>, signature: Option<Vec<u8>>) -> Self {
+        Self { path, sha256: Sha256::of(&bytes), bytes, signature, vouched: false }
+    }
+
+    /// Reads a module as it lies there, with the signature beside it.
+    pub(crate) fn read(path: &Path) -> Result<Self, LoadError> {
+        let bytes = sandbox::module::bytes(path)?;
+        // One that is there and cannot be read must not count as none: it is refused as what it then looks like.
+        let signature = signature::beside(path).unwrap_or_else(|_| Some(Vec::new()));
+        Ok(Self::new(path.to_owned(), bytes, signature))
+    }
 }
 
 /// A module that passed.
@@ -34,7 +50,7 @@ pub(crate) struct Admitted {
     pub(crate) guest: Guest,
     pub(crate) meters: Vec<PlannedMeter>,
     pub(crate) sha256: Sha256,
-    pub(crate) signer: Option<Signer>,
+    pub(crate) signer: Option<String>,
 }
 
 /// Why a module is refused.
@@ -131,7 +147,7 @@ impl<'a> Gate<'a> {
     /// Whether a module may run. An operator's word for its digest is a pin.
     fn judge(&self, described: &config::Guest, candidate: &Candidate) -> Result<Identity, Refusal> {
         let pin = described.sha256.as_ref().map(|pin| pin.value);
-        let pin = pin.or_else(|| candidate.vouched.then(|| Sha256::of(&candidate.bytes)));
+        let pin = pin.or_else(|| candidate.vouched.then_some(candidate.sha256));
         let identity = self
             .trust
             .judge(&candidate.bytes, candidate.signature.as_deref(), pin)

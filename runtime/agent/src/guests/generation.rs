@@ -8,8 +8,8 @@ use sample::Kind;
 use sandbox::Guest;
 
 use super::health::Health;
-use super::identity::{Sha256, Signer};
 use super::record::Record;
+use trust::Sha256;
 
 /// A meter's name, kind and unit, shared by all its samples.
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Generation {
     /// The module's digest.
     pub sha256: Sha256,
     /// Whose signature it carries, of the keys that are trusted.
-    pub signer: Option<Signer>,
+    pub signer: Option<String>,
     /// Since when it polls.
     pub since: DateTime<Utc>,
     pub(crate) record: Record,

@@ -24,7 +24,6 @@
 pub(crate) mod gate;
 pub mod generation;
 pub(crate) mod health;
-pub mod identity;
 pub mod limits;
 mod orders;
 pub mod record;
@@ -48,7 +47,6 @@ use trust::{Pins, Trust};
 use gate::{Admitted, Candidate, Refusal};
 use generation::{Generation, Id};
 use health::{Health, Terms};
-use identity::Sha256;
 use record::Record;
 use roster::{Roster, Seat, States};
 use store::{Entry, Kept, Store};
@@ -157,15 +155,12 @@ impl Guests {
     /// The module of a generation that is kept.
     fn kept(&self, described: &config::Guest, kept: &Kept) -> Result<Candidate, Refusal> {
         let Kept { number, sha256, vouched, .. } = *kept;
-        let found = self.store().as_ref().and_then(|store| {
-            let (bytes, signature) = store.read_module(sha256)?;
-            Some(Candidate { path: store.module(sha256), bytes, signature, vouched })
-        });
-        // It may lie where it came from.
-        let found = found.or_else(|| {
-            let file = start::candidate(&described.module).ok()?;
-            (Sha256::of(&file.bytes) == sha256).then_some(Candidate { vouched, ..file })
-        });
+        let stored = self.store().as_ref().map(|store| store.module(sha256));
+        // Or it may lie where it came from.
+        let places = stored.into_iter().chain([described.module.value.clone()]);
+        let mut found =
+            places.filter_map(|path| Candidate::read(&path).ok()).filter(|found| found.sha256 == sha256);
+        let found = found.next().map(|found| Candidate { vouched, ..found });
         found.ok_or_else(|| Refusal::Lost { guest: described.name.clone(), generation: number, sha256 })
     }
 

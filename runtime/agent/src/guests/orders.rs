@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use super::gate::Candidate;
-use super::identity::Sha256;
 use super::roster::Seat;
-use super::store::Fate;
+use super::store::{Fate, replace};
 use super::warden::{Order, Warden};
-use super::watch;
 use crate::plan::chain;
+use trust::signature;
 
 impl Warden {
     pub(super) fn obey(&mut self, order: Order) -> Result<String, String> {
@@ -41,7 +40,7 @@ impl Warden {
     fn install(&mut self, name: &str, candidate: &Candidate) -> Result<String, String> {
         let (guest, is_of_folder) = self.described(name)?;
         let entry = self.host.guests().entry(name);
-        let sha256 = Sha256::of(&candidate.bytes);
+        let sha256 = candidate.sha256;
         if let (true, Some(current)) = (self.runs(name, sha256), entry.current) {
             return Ok(format!("generation {current} polls already, and is this module"));
         }
@@ -77,9 +76,10 @@ impl Warden {
             return Err(format!("no guest {name:?} polls"));
         }
         entry.current = None;
+        entry.refused = None;
         let mut said = "removed".to_owned();
         if is_of_folder {
-            for path in [&*guest.module, &watch::signature(&guest.module)] {
+            for path in [&*guest.module, &signature::path(&guest.module)] {
                 match std::fs::remove_file(path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                         said = format!(
@@ -140,16 +140,12 @@ impl Warden {
 
 /// Puts a module and its signature where a guest's lie; the module last, so that whoever sees it sees both.
 fn put(path: &Path, candidate: &Candidate) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let write = |path: &Path, bytes: &[u8]| {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        Ok::<(), std::io::Error>(())
-    };
-    if let Some(signature) = &candidate.signature {
-        write(&watch::signature(path), signature)?;
+    let beside = signature::path(path);
+    match &candidate.signature {
+        Some(signature) => replace(&beside, signature)?,
+        // One of another module is worse than none: this one would be refused for it at the next start.
+        None if beside.exists() => std::fs::remove_file(beside)?,
+        None => {}
     }
-    write(path, &candidate.bytes)
+    replace(path, &candidate.bytes)
 }

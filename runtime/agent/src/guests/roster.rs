@@ -28,6 +28,14 @@ pub struct Seat {
     pub stand_in: Option<Arc<Generation>>,
 }
 
+impl Seat {
+    /// The meters of its generations: those of the one that may come back, too.
+    pub(crate) fn meters(&self) -> impl Iterator<Item = &str> {
+        let generations = [Some(&self.holder), self.stand_in.as_ref()].into_iter().flatten();
+        generations.flat_map(|generation| generation.meters.iter().map(|meter| &*meter.name))
+    }
+}
+
 /// What a source polls.
 #[derive(Default)]
 pub struct Polled {

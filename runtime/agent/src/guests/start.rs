@@ -1,18 +1,15 @@
 //! Which generations an agent begins with: those that polled when it ended, unless their files hold something new.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use chrono::Utc;
 use config::{Faults, Pipeline, Place};
 use sandbox::{Engine, LoadError};
-use trust::signature;
 
 use super::gate::{Candidate, Gate, Refusal, unused_grants};
 use super::generation::Generation;
 use super::health::Terms;
-use super::identity::Sha256;
 use super::roster::Seat;
 use super::store::{Entry, Fate, Kept, Refused};
 use super::{Guests, Means};
@@ -74,14 +71,6 @@ pub(super) fn in_folder(pipeline: &Pipeline) -> Vec<config::Guest> {
     names.iter().map(|name| folder.guest(name)).collect()
 }
 
-/// Reads a module as it lies there.
-pub(super) fn candidate(path: &Path) -> Result<Candidate, LoadError> {
-    let bytes = sandbox::module::bytes(path)?;
-    // One that is there and cannot be read must not count as none: it is refused as what it then looks like.
-    let signature = signature::beside(path).unwrap_or_else(|_| Some(Vec::new()));
-    Ok(Candidate { path: path.to_owned(), bytes, signature, vouched: false })
-}
-
 fn place<'a>(refusal: &Refusal, described: &'a config::Guest) -> &'a Place {
     match refusal {
         Refusal::Load(LoadError::NotGranted { .. }) => &described.grants.place,
@@ -115,8 +104,8 @@ impl Starting<'_> {
     fn seat(&mut self, described: &config::Guest) -> Result<Option<Seat>, Refusal> {
         let name = &described.name;
         let mut entry = self.guests.entry(name);
-        let file = candidate(&described.module);
-        let held = file.as_ref().ok().map(|file| Sha256::of(&file.bytes));
+        let file = Candidate::read(&described.module);
+        let held = file.as_ref().ok().map(|file| file.sha256);
         let is_news = held.is_some() && held != entry.seen;
         let seat = match (file, entry.current().cloned()) {
             (Ok(file), current) if is_news => self.begin(described, &file, current, &mut entry)?,
@@ -136,12 +125,8 @@ impl Starting<'_> {
             }
             (Err(error), None) => return Err(error.into()),
         };
-        for meter in &seat.holder.meters {
-            self.owners.insert(meter.name.to_string(), name.clone());
-        }
         entry.seen = held.or(entry.seen);
-        self.entries.push((name.clone(), entry));
-        Ok(Some(seat))
+        Ok(Some(self.take(seat, entry)))
     }
 
     /// The generation that polled when the agent ended, if there is one, whatever its file holds now.
@@ -149,11 +134,15 @@ impl Starting<'_> {
         let mut entry = self.guests.entry(&described.name);
         let Some(current) = entry.current().cloned() else { return Ok(None) };
         let seat = self.resume(described, &current, &mut entry)?;
-        for meter in &seat.holder.meters {
-            self.owners.insert(meter.name.to_string(), described.name.clone());
-        }
-        self.entries.push((described.name.clone(), entry));
-        Ok(Some(seat))
+        Ok(Some(self.take(seat, entry)))
+    }
+
+    /// Notes what a seated guest has, and what is to be kept of it.
+    fn take(&mut self, seat: Seat, entry: Entry) -> Seat {
+        let name = seat.holder.name();
+        self.owners.extend(seat.meters().map(|meter| (meter.to_owned(), name.to_owned())));
+        self.entries.push((name.to_owned(), entry));
+        seat
     }
 
     /// A module that has not polled before, beside the one that has.
@@ -182,7 +171,7 @@ impl Starting<'_> {
             generation = current.number,
             "the new module is refused, so the last generation goes on: {reason}"
         );
-        entry.refused = Some(Refused { sha256: Some(Sha256::of(&file.bytes)), at: Utc::now(), reason });
+        entry.refused = Some(Refused { sha256: Some(file.sha256), at: Utc::now(), reason });
         self.resume(described, &current, entry)
     }
 
@@ -193,7 +182,13 @@ impl Starting<'_> {
         let stand_in =
             before.clone().filter(|_| on_probation).and_then(|kept| self.again(described, &kept, false).ok());
         let refusal = match self.again(described, current, stand_in.is_some()) {
-            Ok(holder) => return Ok(Seat { holder, stand_in }),
+            Ok(holder) => {
+                // With none to fall back on there is no probation.
+                if let (None, Some(kept)) = (&stand_in, entry.kept_mut(current.number)) {
+                    kept.fate = Fate::Good;
+                }
+                return Ok(Seat { holder, stand_in });
+            }
             Err(refusal) => refusal,
         };
         let Some(before) = before else { return Err(refusal) };

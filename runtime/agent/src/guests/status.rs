@@ -7,9 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::Guests;
-use super::identity::{Sha256, Signer};
 use super::record::Figures;
-use super::store::{Entry, Fate};
+use super::store::{Entry, Kept};
+use trust::Sha256;
 
 /// A guest, as it is now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub struct Status {
     /// The digest of that generation's module.
     pub sha256: Option<Sha256>,
     /// Whose signature it carries, of the keys that are trusted.
-    pub signer: Option<Signer>,
+    pub signer: Option<String>,
     /// `good`, `probation`, `fallen` (the old one is about to come back), `set aside`, `on trial` (after it was set aside), `removed` or `refused`.
     pub state: String,
     /// Since when.
@@ -33,24 +33,7 @@ pub struct Status {
     /// What its polls came to.
     pub figures: Figures,
     /// The generations that are kept, oldest first.
-    pub generations: Vec<KeptStatus>,
-}
-
-/// A generation that is kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct KeptStatus {
-    /// Its number.
-    pub number: u32,
-    /// The digest of its module.
-    pub sha256: Sha256,
-    /// Whose signature it carries.
-    pub signer: Option<Signer>,
-    /// Since when it polled.
-    pub since: DateTime<Utc>,
-    /// What became of it.
-    pub fate: Fate,
-    /// Why it polls no more.
-    pub reason: Option<String>,
+    pub generations: Vec<Kept>,
 }
 
 impl Guests {
@@ -81,7 +64,7 @@ impl Guests {
                 reason: standing.reason.or(refused).or_else(|| entry.fallen()),
                 meters: holder.meters.iter().map(|meter| meter.name.to_string()).collect(),
                 figures: holder.record.figures(),
-                generations: entry.statuses(),
+                generations: entry.generations.clone(),
             }
         });
         let mut statuses: Vec<Status> = polling.collect();
@@ -114,19 +97,7 @@ impl Entry {
             reason,
             meters: Vec::new(),
             figures: Figures::default(),
-            generations: self.statuses(),
+            generations: self.generations,
         }
-    }
-
-    fn statuses(&self) -> Vec<KeptStatus> {
-        let status = |kept: &super::store::Kept| KeptStatus {
-            number: kept.number,
-            sha256: kept.sha256,
-            signer: kept.signer.clone(),
-            since: kept.since,
-            fate: kept.fate,
-            reason: kept.reason.clone(),
-        };
-        self.generations.iter().map(status).collect()
     }
 }

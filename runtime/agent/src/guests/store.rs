@@ -17,7 +17,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::generation::Generation;
-use super::identity::{Sha256, Signer};
+use trust::{Sha256, signature};
 
 /// The form of the ledger.
 const VERSION: u32 = 1;
@@ -83,16 +83,21 @@ pub(crate) struct Entry {
 /// A generation that is kept.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Kept {
-    pub(crate) number: u32,
-    pub(crate) sha256: Sha256,
-    pub(crate) signer: Option<Signer>,
-    pub(crate) since: DateTime<Utc>,
+pub struct Kept {
+    /// Its number.
+    pub number: u32,
+    /// The digest of its module.
+    pub sha256: Sha256,
+    /// Whose signature it carries, of the keys that were trusted.
+    pub signer: Option<String>,
+    /// Since when it polled.
+    pub since: DateTime<Utc>,
     /// Whether an operator vouched for its digest when it was installed.
-    pub(crate) vouched: bool,
-    pub(crate) fate: Fate,
+    pub vouched: bool,
+    /// What became of it.
+    pub fate: Fate,
     /// Why it fell or was taken back.
-    pub(crate) reason: Option<String>,
+    pub reason: Option<String>,
 }
 
 /// What became of a generation.
@@ -107,6 +112,8 @@ pub enum Fate {
     Fallen,
     /// An operator went back to the one before it.
     RolledBack,
+    /// Another took its place while it was on probation.
+    Replaced,
 }
 
 impl std::fmt::Display for Fate {
@@ -116,6 +123,7 @@ impl std::fmt::Display for Fate {
             Self::Good => "good",
             Self::Fallen => "fallen",
             Self::RolledBack => "rolled back",
+            Self::Replaced => "replaced",
         })
     }
 }
@@ -152,18 +160,20 @@ impl Entry {
     pub(crate) fn admit(&mut self, generation: &Generation, vouched: bool, on_probation: bool) {
         let Generation { number, sha256, ref signer, since, .. } = *generation;
         let fate = if on_probation { Fate::Probation } else { Fate::Good };
-        self.last = number;
-        self.current = Some(number);
+        self.turn(Kept { number, sha256, signer: signer.clone(), since, vouched, fate, reason: None });
+    }
+
+    fn turn(&mut self, new: Kept) {
+        // It polls no more, and has not passed.
+        if let Some(before) = self.current.and_then(|number| self.kept_mut(number))
+            && before.fate == Fate::Probation
+        {
+            before.fate = Fate::Replaced;
+        }
+        self.last = new.number;
+        self.current = Some(new.number);
         self.refused = None;
-        self.generations.push(Kept {
-            number,
-            sha256,
-            signer: signer.clone(),
-            since,
-            vouched,
-            fate,
-            reason: None,
-        });
+        self.generations.push(new);
     }
 
     /// A generation polls no more, and another one does in its place.
@@ -289,24 +299,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         write(&self.module(sha256), module)?;
         match signature {
-            Some(signature) => write(&self.signature(sha256), signature),
+            Some(signature) => write(&signature::path(&self.module(sha256)), signature),
             None => Ok(()),
         }
     }
 
-    /// A module that is kept, with its signature; none where it is not there or not what it was.
-    pub(crate) fn read_module(&self, sha256: Sha256) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
-        let module = sandbox::module::bytes(&self.module(sha256)).ok()?;
-        let signature = read_bounded(&self.signature(sha256), 64 << 10).ok();
-        (Sha256::of(&module) == sha256).then_some((module, signature))
-    }
-
     pub(crate) fn module(&self, sha256: Sha256) -> PathBuf {
         self.folder.join("modules").join(sha256.to_string())
-    }
-
-    fn signature(&self, sha256: Sha256) -> PathBuf {
-        self.folder.join("modules").join(format!("{sha256}.sig"))
     }
 
     /// Removes modules that no generation has. What cannot be removed costs room and nothing else.
@@ -357,22 +356,24 @@ fn read_ledger(path: &Path) -> Result<Ledger, StoreError> {
     Ok(ledger)
 }
 
-/// Replaces a file, whole or not at all, also where the power fails.
 fn write(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    replace(path, bytes).map_err(io("write", path))
+}
+
+/// Replaces a file, whole or not at all, also where the power fails.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let write = || -> io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(path)?;
-        File::open(folder)?.sync_all()
-    };
-    write().map_err(io("write", path))
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guests::gate::Candidate;
 
     fn kept(number: u32, fate: Fate) -> Kept {
         let sha256 = Sha256::of(&number.to_le_bytes());
@@ -401,22 +402,29 @@ mod tests {
         assert_eq!(entry.good_before(5).map(|kept| kept.number), Some(4));
         assert_eq!(entry.good_before(4), None);
         let of = |number: u32| Sha256::of(&number.to_le_bytes());
-        let module = store.read_module(of(4)).unwrap();
-        assert_eq!(module, (4u32.to_le_bytes().to_vec(), Some(b"signature".to_vec())));
-        assert_eq!(store.read_module(of(1)), None);
+        let kept = Candidate::read(&store.module(of(4))).unwrap();
+        assert_eq!((kept.sha256, kept.signature.as_deref()), (of(4), Some(&b"signature"[..])));
+        assert!(Candidate::read(&store.module(of(1))).is_err());
         assert_eq!(fs::read_dir(folder.path().join("modules")).unwrap().count(), 6);
         assert_eq!(store.entry("nobody"), Entry::default());
     }
 
     #[test]
-    fn a_module_that_was_changed_is_not_that_module() {
+    fn a_generation_that_is_replaced_on_probation_is_none_to_go_back_to() {
+        let mut entry = Entry { last: 2, current: Some(2), ..Entry::default() };
+        entry.generations = vec![kept(1, Fate::Good), kept(2, Fate::Probation)];
+        entry.turn(Kept { number: 3, ..kept(3, Fate::Probation) });
+        let fates: Vec<_> = entry.generations.iter().map(|kept| kept.fate).collect();
+        assert_eq!(fates, [Fate::Good, Fate::Replaced, Fate::Probation]);
+        assert_eq!(entry.good_before(3).map(|kept| kept.number), Some(1));
+        assert_eq!((entry.last, entry.current), (3, Some(3)));
+    }
+
+    #[test]
+    fn a_temporary_folder_goes_with_its_store() {
         let store = Store::temporary(2).unwrap();
-        let sha256 = Sha256::of(b"module");
-        store.keep_module(sha256, b"module", None).unwrap();
-        assert_eq!(store.read_module(sha256), Some((b"module".to_vec(), None)));
-        fs::write(store.module(sha256), b"modulE").unwrap();
-        assert_eq!(store.read_module(sha256), None);
         let folder = store.folder().to_owned();
+        assert!(folder.join("modules").is_dir());
         drop(store);
         assert!(!folder.exists());
     }

@@ -15,13 +15,13 @@ use tokio::sync::oneshot;
 
 use super::gate::{Admitted, Candidate, Gate, Refusal};
 use super::generation::{Generation, Id};
-use super::identity::Sha256;
 use super::roster::{Roster, Seat};
-use super::start::{candidate, in_folder};
+use super::start::in_folder;
 use super::store::{Entry, Fate, Refused};
 use super::watch::{self, Files, LOOK, Verdict};
 use crate::cycle::Host;
 use crate::plan::chain;
+use trust::Sha256;
 
 /// How long a module that is not whole may still be on its way.
 const UNFINISHED: Duration = Duration::from_secs(5);
@@ -170,7 +170,7 @@ impl Warden {
     /// Judges a module as it lies there. False where it may not be whole yet.
     fn judge(&self, guest: &config::Guest, age: Duration) -> bool {
         let mut entry = self.host.guests().entry(&guest.name);
-        let file = match candidate(&guest.module) {
+        let file = match Candidate::read(&guest.module) {
             Ok(file) => file,
             Err(LoadError::Read { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
                 self.taken_away(guest, entry);
@@ -181,7 +181,7 @@ impl Warden {
                 return true;
             }
         };
-        let sha256 = Sha256::of(&file.bytes);
+        let sha256 = file.sha256;
         let was_refused = entry.refused.as_ref().is_some_and(|refused| refused.sha256 == Some(sha256));
         if entry.seen == Some(sha256) && !was_refused {
             return true;
@@ -241,7 +241,7 @@ impl Warden {
     ) -> Result<Admitted, Refusal> {
         let owner = |meter: &str| {
             let others = roster.seats.iter().filter(|seat| seat.holder.name() != guest.name);
-            let mut owners = others.filter(|seat| seat.holder.meters.iter().any(|own| *own.name == *meter));
+            let mut owners = others.filter(|seat| seat.meters().any(|own| own == meter));
             owners.next().map(|seat| seat.holder.name().to_owned())
         };
         let gate = Gate::new(self.host.guests(), &self.host.plan().pipeline);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use trust::signature;
 
 /// How often everything is looked at.
 pub(super) const LOOK: Duration = Duration::from_secs(30);
@@ -47,7 +48,7 @@ impl Files {
 
     /// Looks at a module and the signature beside it.
     pub(super) fn look(&mut self, module: &Path, now: Instant) -> Verdict {
-        let prints = [print(module), print(&signature(module))];
+        let prints = [print(module), print(&signature::path(module))];
         let look = self.looks.entry(module.to_owned()).or_insert(Look { prints, since: now, judged: false });
         if look.prints != prints {
             *look = Look { prints, since: now, judged: false };
@@ -73,13 +74,6 @@ impl Files {
             look.judged = false;
         }
     }
-}
-
-/// The signature beside a module: `disk-fill.wasm.sig`.
-pub(super) fn signature(module: &Path) -> PathBuf {
-    let mut name = module.as_os_str().to_owned();
-    name.push(".sig");
-    name.into()
 }
 
 fn print(path: &Path) -> Print {
@@ -142,7 +136,7 @@ mod tests {
         assert_eq!(files.look(&module, at(390)), Verdict::Judge(Duration::from_millis(200)));
         files.judged(&module);
         assert_eq!(files.look(&module, at(5_000)), Verdict::Same);
-        std::fs::write(signature(&module), "a signature").unwrap();
+        std::fs::write(signature::path(&module), "a signature").unwrap();
         assert_eq!(files.look(&module, at(6_000)), Verdict::Wait(Duration::from_millis(200)));
         assert_eq!(files.look(&module, at(6_300)), Verdict::Judge(Duration::from_millis(300)));
         files.judged(&module);

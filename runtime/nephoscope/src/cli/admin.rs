@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use agent::guests::identity::Sha256;
 use clap::Args;
+use trust::Sha256;
 
 use super::{RegistryArguments, Report};
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use sample::Meter;
 use sandbox::module::{self, is_pollster, pollster};
 use sandbox::{Capability, Engine, LoadError, Module, capability, world};
-use sha2::{Digest, Sha256};
+use trust::Sha256;
 
 pub use form::Form;
 
@@ -36,7 +36,7 @@ pub struct Report {
     /// Its size.
     pub bytes: Option<usize>,
     /// Its digest, in hexadecimal digits.
-    pub sha256: Option<String>,
+    pub sha256: Option<Sha256>,
     /// What it is.
     pub form: Option<Form>,
     /// The contract's `pollster` that it exports: `nephoscope:meter/pollster@0.1.0`, or another version of it.
@@ -120,7 +120,7 @@ fn examine(engine: &Engine, path: &Path, terms: &Terms, report: &mut Report) {
         Err(error) => return unreadable(report, &error),
     };
     report.bytes = Some(bytes.len());
-    report.sha256 = Some(hexadecimal(&Sha256::digest(&bytes)));
+    report.sha256 = Some(Sha256::of(&bytes));
     let form = Form::of(&bytes);
     report.form = Some(form);
     if form != Form::Component {
@@ -256,10 +256,6 @@ fn cause(error: &LoadError) -> String {
         }
         other => other.to_string(),
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

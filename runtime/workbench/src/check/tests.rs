@@ -43,7 +43,7 @@ fn a_guest_is_told_all_that_is_known_of_it() {
     let report = checked(&wat.component(), &Terms::default());
     assert!(report.is_usable(), "{report:?}");
     assert_eq!(report.form, Some(Form::Component));
-    assert_eq!(report.sha256.as_ref().map(String::len), Some(64));
+    assert_eq!(report.sha256, Some(Sha256::of(&wat.component())));
     assert_eq!(report.pollster.as_deref(), Some("nephoscope:meter/pollster@0.1.0"));
     assert_eq!(report.grants, BTreeSet::from([Capability::Memory, Capability::Log]));
     assert_eq!(report.meters.len(), 1);

@@ -1,13 +1,12 @@
 //! `nephoscope guest list | install | remove | rollback`: a running agent's guests, by its admin socket.
 
 use std::io::Write as _;
-use std::path::Path;
 
 use agent::admin::client::{self, Install};
 use agent::admin::{Answer, Command};
-use agent::guests::identity::Sha256;
 use agent::guests::status::Status;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
+use trust::{Sha256, signature};
 
 use super::pull;
 use crate::cli::{InstallArguments, ListArguments, RemoveArguments, Report, RollbackArguments};
@@ -42,7 +41,7 @@ pub fn install(arguments: &InstallArguments) -> anyhow::Result<()> {
             let pulled = pull::fetch(reference, registry)?;
             (pulled.module, pulled.signature)
         }
-        None => (sandbox::module::bytes(module)?, signature(module)?),
+        None => (sandbox::module::bytes(module)?, signature::beside(module)?),
     };
     let found = Sha256::of(&bytes);
     if let Some(expected) = sha256
@@ -66,17 +65,6 @@ pub fn remove(arguments: &RemoveArguments) -> anyhow::Result<()> {
 pub fn roll_back(arguments: &RollbackArguments) -> anyhow::Result<()> {
     let RollbackArguments { name, to, at } = arguments;
     done(client::ask(&at.socket, Command::Rollback { name: name.clone(), to: *to })?)
-}
-
-/// The signature beside a module, where there is one.
-fn signature(module: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut path = module.as_os_str().to_owned();
-    path.push(".sig");
-    match std::fs::read(&path) {
-        Ok(signature) => Ok(Some(signature)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("failed to read {}", Path::new(&path).display())),
-    }
 }
 
 fn done(answer: Answer) -> anyhow::Result<()> {

@@ -33,7 +33,7 @@ fn show(checked: &Checked, out: &mut impl Write) -> anyhow::Result<()> {
     };
     fact("is", checked.form.map(|form| form.to_string()));
     fact("size", checked.bytes.map(|bytes| format!("{bytes} bytes")));
-    fact("sha256", checked.sha256.clone());
+    fact("sha256", checked.sha256.map(|sha256| sha256.to_string()));
     fact("exports", checked.pollster.clone());
     if checked.form == Some(Form::Component) && !checked.wasi.is_empty() {
         fact(
@@ -84,7 +84,7 @@ fn snippet(checked: &Checked) -> String {
         "in a pipeline file:\n\nguests:\n  - name: {}\n    module: {}\n    sha256: {}\n    grants: [{}]\n",
         quoted(&name(&checked.path)),
         quoted(&checked.path.display().to_string()),
-        checked.sha256.as_deref().unwrap_or_default(),
+        checked.sha256.map(|sha256| sha256.to_string()).unwrap_or_default(),
         grants.join(", ")
     );
     if checked.grants.contains(&Capability::Settings) {
