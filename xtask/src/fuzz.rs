@@ -4,7 +4,7 @@
 //! depend on, wasmtime above all, is shared with every other build.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +30,10 @@ pub fn command(arguments: &[&str]) -> Result<()> {
     let progress = Progress::start();
     setup::install(&[setup::Need::Test], progress)?;
     let program = build(progress)?;
-    run_command(fuzzing(&program, target)?.args(more))
+    // Files are inputs to be run once; beside folders libFuzzer would take them for corpora.
+    let has_files = more.iter().any(|argument| Path::new(argument).is_file());
+    let mut command = if has_files { alone(&program, target) } else { fuzzing(&program, target)? };
+    run_command(command.args(more))
 }
 
 /// Gives each target some seconds.
@@ -84,13 +87,19 @@ fn folder() -> PathBuf {
     paths::target().join("fuzz")
 }
 
+/// libFuzzer on a target, without any input.
+fn alone(program: &Path, target: &str) -> Command {
+    let mut command = Command::new(program);
+    command.env("FUZZ_TARGET", target);
+    command
+}
+
 /// libFuzzer on a target: what it finds interesting is kept for the next time, what breaks the target is written to a file.
-fn fuzzing(program: &PathBuf, target: &str) -> Result<Command> {
+fn fuzzing(program: &Path, target: &str) -> Result<Command> {
     let corpus = folder().join(target);
     fs::create_dir_all(&corpus).with_context(|| format!("failed to make {}", corpus.display()))?;
-    let mut command = Command::new(program);
+    let mut command = alone(program, target);
     command
-        .env("FUZZ_TARGET", target)
         .arg(&corpus)
         .arg(paths::root().join("tests/fuzz/seeds").join(target))
         .args(["-timeout=60", "-rss_limit_mb=4096", "-max_len=65536", "-print_final_stats=1"])

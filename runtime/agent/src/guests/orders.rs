@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use config::MAX_GUESTS;
+
 use super::gate::Candidate;
 use super::roster::Seat;
 use super::store::{Fate, replace};
@@ -43,6 +45,10 @@ impl Warden {
         let sha256 = candidate.sha256;
         if let (true, Some(current)) = (self.runs(name, sha256), entry.current) {
             return Ok(format!("generation {current} polls already, and is this module"));
+        }
+        let seats = self.host.guests().roster().seats.len();
+        if entry.current.is_none() && seats >= MAX_GUESTS {
+            return Err(format!("{seats} guests poll, and no more can"));
         }
         let seen = entry.seen;
         let said = self.swap(&guest, candidate, entry.clone()).map_err(|refusal| {

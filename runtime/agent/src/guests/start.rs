@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Utc;
-use config::{Faults, Pipeline, Place};
+use config::{Faults, GuestFolder, MAX_GUESTS, Pipeline, Place};
 use sandbox::{Engine, LoadError};
 
 use super::gate::{Candidate, Gate, Refusal, unused_grants};
@@ -52,6 +52,15 @@ pub(crate) fn load(
         }
     }
     let entries = starting.entries;
+    if let Some(folder) = &pipeline.guest_folder {
+        let all = pipeline.guests.len() + names_in(folder, pipeline).len();
+        if all > MAX_GUESTS {
+            faults.warning(
+                &folder.place,
+                format!("{all} guests with those of the folder: the first {MAX_GUESTS} poll"),
+            );
+        }
+    }
     if !faults.is_fatal() {
         for (name, entry) in entries {
             guests.keep(&name, entry);
@@ -61,14 +70,21 @@ pub(crate) fn load(
     guests
 }
 
-/// The guests of the guest folder, by name; none where it cannot be read. One that the file describes is not the folder's.
+/// The guests of the guest folder, the first by name that there is room for; none where it cannot be read. One that the file describes is not
+/// the folder's.
 pub(super) fn in_folder(pipeline: &Pipeline) -> Vec<config::Guest> {
     let Some(folder) = &pipeline.guest_folder else { return Vec::new() };
+    let mut names = names_in(folder, pipeline);
+    names.truncate(MAX_GUESTS.saturating_sub(pipeline.guests.len()));
+    names.iter().map(|name| folder.guest(name)).collect()
+}
+
+fn names_in(folder: &GuestFolder, pipeline: &Pipeline) -> Vec<String> {
     let Ok(files) = std::fs::read_dir(&folder.path) else { return Vec::new() };
     let mut names: Vec<String> = files.flatten().filter_map(|file| folder.name_of(&file.path())).collect();
     names.retain(|name| pipeline.guests.iter().all(|guest| guest.name != *name));
     names.sort();
-    names.iter().map(|name| folder.guest(name)).collect()
+    names
 }
 
 fn place<'a>(refusal: &Refusal, described: &'a config::Guest) -> &'a Place {
@@ -224,5 +240,32 @@ impl Starting<'_> {
         let gate = Gate::new(self.guests, self.pipeline);
         // No instance has been read yet: what is new is on probation instead.
         gate.admit(described, candidate, |meter| self.owners.get(meter).cloned(), |_| Vec::new())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_gives_the_first_guests_by_name_that_there_is_room_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let guests = folder.path().join("guests");
+        std::fs::create_dir(&guests).unwrap();
+        for number in 0..MAX_GUESTS + 3 {
+            std::fs::write(guests.join(format!("g{number:04}.wasm")), "").unwrap();
+        }
+        for other in ["named.wasm", "g.wasm.sig", "notes.txt", ".hidden.wasm"] {
+            std::fs::write(guests.join(other), "").unwrap();
+        }
+        let file = folder.path().join("pipeline.yaml");
+        let text = "libvirt: {uri: 'test:///default'}\nguests: [{name: named, module: guests/named.wasm, grants: []}]\n\
+                    guest_folder: {path: guests, grants: []}\nsources: [{name: a, interval: 60, meters: ['*']}]\n\
+                    sinks: [{name: s, publishers: ['file:///dev/null?json']}]\n";
+        std::fs::write(&file, text).unwrap();
+        let pipeline = config::load_pipeline(&file).unwrap().value;
+        let found: Vec<String> = in_folder(&pipeline).into_iter().map(|guest| guest.name).collect();
+        assert_eq!(found.len(), MAX_GUESTS - 1, "one is the file's");
+        assert_eq!((found[0].as_str(), found[MAX_GUESTS - 2].as_str()), ("g0000", "g0254"));
     }
 }

@@ -255,16 +255,6 @@ impl Store {
         Ok(Self { folder, ledger, keep, _lock: lock, _temporary: temporary })
     }
 
-    /// The folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// Whether it ends with the agent.
-    pub fn is_temporary(&self) -> bool {
-        self._temporary.is_some()
-    }
-
     /// What is known of a guest.
     pub(crate) fn entry(&self, guest: &str) -> Entry {
         self.ledger.guests.get(guest).cloned().unwrap_or_default()
@@ -423,7 +413,7 @@ mod tests {
     #[test]
     fn a_temporary_folder_goes_with_its_store() {
         let store = Store::temporary(2).unwrap();
-        let folder = store.folder().to_owned();
+        let folder = store.folder.clone();
         assert!(folder.join("modules").is_dir());
         drop(store);
         assert!(!folder.exists());

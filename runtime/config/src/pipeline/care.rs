@@ -101,7 +101,7 @@ pub(crate) static FOLDER: Section = Section {
     title: "the section `guest_folder`",
     path: "guest_folder",
     about: "A folder whose modules are guests beside those of `guests`: `disk-fill.wasm` is the guest `disk-fill`. What is put there, replaced or taken away takes \
-            effect in the running agent.",
+            effect in the running agent. With those of `guests` at most 256: the first by name.",
     keys: &[
         key(
             "path",

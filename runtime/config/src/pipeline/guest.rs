@@ -12,8 +12,8 @@ use crate::value;
 use crate::yaml::{Node, Value};
 use crate::{Located, Place};
 
-/// The most guests of one pipeline; each holds compiled code and is called for every instance.
-pub(super) const MAX_GUESTS: usize = 256;
+/// The most guests of one pipeline, those of its guest folder included; each holds compiled code and is called for every instance.
+pub const MAX_GUESTS: usize = 256;
 
 /// The most settings of one guest.
 const MAX_SETTINGS: usize = 256;

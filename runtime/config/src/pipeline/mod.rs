@@ -21,7 +21,7 @@ use sample::signature::Secret;
 pub(crate) use care::{ASIDE, FOLDER, SWAP};
 pub use care::{GuestFolder, SetAside, Swap};
 pub(crate) use guest::{GUEST, LIMITS, limits, limits_of, settings};
-pub use guest::{Grant, Guest, Isolation, LimitOverrides};
+pub use guest::{Grant, Guest, Isolation, LimitOverrides, MAX_GUESTS};
 pub(crate) use host::{DEADLINES, INSTANCES, KEEPALIVE, LIBVIRT, RECONNECT};
 pub use host::{Hypervisor, Inspector};
 pub(crate) use nova::NOVA;
@@ -280,7 +280,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
 
     let guests = guests.unwrap_or_default();
     unique(d, "guest", guests.iter().map(|guest| (guest.name.as_str(), &guest.place)));
-    bounded(d, map.place, "guests", guests.len(), guest::MAX_GUESTS);
+    bounded(d, map.place, "guests", guests.len(), MAX_GUESTS);
     let mut drafts = drafts.unwrap_or_default();
     unique(d, "source", drafts.iter().map(|draft| (draft.source.name.as_str(), &draft.source.name.place)));
     bounded(d, map.place, "sources", drafts.len(), source::MAX_SOURCES);

@@ -100,7 +100,7 @@ States: good; probation (new: the old generation polls wherever it fails); falle
   nephoscope guest install disk-fill disk-fill.wasm --sha256 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
   nephoscope guest install disk-fill oci://registry.example/guests/disk-fill@sha256:5f0c…     who names a digest vouches for it
 
-The module goes through all that one goes through whose file was replaced: see docs/operating.md. Exit code 1 where it is refused; what
+The module goes through all that one goes through whose file was replaced: see docs/swapping.md. Exit code 1 where it is refused; what
 polls goes on then.")]
     Install(InstallArguments),
     /// Stop polling with a guest of a running agent, at once.
