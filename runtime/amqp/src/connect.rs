@@ -10,6 +10,7 @@
 
 use std::io;
 use std::net::Shutdown;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -137,7 +138,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 ///
 /// # Errors
 /// [`ConnectError`]: the only broker's, or [`ConnectError::All`] of several.
-pub async fn connect(brokers: &[Broker], name: &str) -> Result<Connection, ConnectError> {
+pub async fn connect(brokers: &[Broker], name: &str) -> Result<Link, ConnectError> {
     let mut errors = Vec::new();
     for broker in brokers {
         match connect_to(broker, name).await {
@@ -152,28 +153,56 @@ pub async fn connect(brokers: &[Broker], name: &str) -> Result<Connection, Conne
     }
 }
 
+/// A connection, and its socket beside it: what is left to do with a peer that answers no more.
+#[derive(Debug)]
+pub struct Link {
+    connection: Connection,
+    socket: Socket,
+}
+
+impl Link {
+    /// Ends the connection without a word, so that whatever waits for the peer fails at once.
+    pub fn abort(&self) {
+        self.socket.shut();
+    }
+}
+
+impl Deref for Link {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
 /// Shuts the socket down when dropped, unless the connection stands.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct Socket(Arc<Mutex<Option<std::net::TcpStream>>>);
 
 impl Socket {
     fn keep(&self, stream: Option<std::net::TcpStream>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stream;
     }
-}
 
-struct ShutOnDrop(Socket);
-
-impl Drop for ShutOnDrop {
-    fn drop(&mut self) {
-        if let Some(stream) = self.0.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+    fn shut(&self) {
+        if let Some(stream) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // Fails where the peer was faster, which is as good.
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 }
 
-async fn connect_to(broker: &Broker, name: &str) -> Result<Connection, ConnectError> {
+struct ShutOnDrop(Option<Socket>);
+
+impl Drop for ShutOnDrop {
+    fn drop(&mut self) {
+        if let Some(socket) = &self.0 {
+            socket.shut();
+        }
+    }
+}
+
+async fn connect_to(broker: &Broker, name: &str) -> Result<Link, ConnectError> {
     let deadline = broker.deadline;
     let url = || broker.url.clone();
     let timeout = || ConnectError::Timeout { broker: url(), deadline };
@@ -193,15 +222,14 @@ async fn connect_to(broker: &Broker, name: &str) -> Result<Connection, ConnectEr
     let runtime = lapin::runtime::default_runtime()
         .map_err(|source| ConnectError::Handshake { broker: url(), source })?;
     let socket = Socket::default();
-    let guard = ShutOnDrop(socket.clone());
+    let mut guard = ShutOnDrop(Some(socket.clone()));
     let open = async move |uri: AMQPUri, _| open(uri, connector.clone(), socket.clone(), until).await;
     let properties = ConnectionProperties::default().with_connection_name(name.into());
     let connection = tokio::time::timeout_at(until, Connection::connector(uri, runtime, open, properties))
         .await
         .map_err(|_| timeout())?
         .map_err(|error| classify(broker, error))?;
-    guard.0.keep(None);
-    Ok(connection)
+    Ok(Link { connection, socket: guard.0.take().unwrap_or_default() })
 }
 
 /// What went wrong before AMQP had its turn; it travels through lapin as the inside of an I/O error.

@@ -22,6 +22,6 @@ mod tls;
 
 pub use backoff::Backoff;
 pub use broker::{Broker, BrokerUrl, Tls, strip_credentials};
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, Link, connect};
 pub use declare::{Binding, DeclareError, Declarer, Flags, QuorumLimits, declare};
 pub use lapin;

@@ -2,19 +2,21 @@
 //!
 //! ```text
 //!  ┌▶ connect ──▶ declare, confirm.select ──▶ serve: take, encode, publish ─▶ … up to `window` in flight … ─▶ confirm
-//!  │     │ failed        │ channel broke         │        └─ nack: the batch returns, a pause
+//!  │     │ failed        │ channel broke         │        ├─ nack: the batch returns, a pause
+//!  │     │               │                       │        ├─ returned: no queue takes it; declared anew
+//!  │     │               │                       │        └─ nothing for too long: another connection, the next broker first
 //!  └─ back off ◀─────────┴───────────────────────┘  on a lost connection all that is unconfirmed returns to the queue
 //! ```
 //!
 //! A message in flight owns its batch: it is confirmed, or the batch returns to the queue when the message is dropped, which
-//! is also what happens when this whole task is aborted.
+//! is also what happens when this whole task is aborted. While the broker has the connection blocked, nothing is taken and no time counts.
 
 use std::time::Duration;
 
 use amqp::lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use amqp::lapin::types::FieldTable;
 use amqp::lapin::{self, BasicProperties, Channel, Confirmation, Connection, Event};
-use amqp::{Backoff, ConnectError, DeclareError};
+use amqp::{Backoff, Broker, ConnectError, DeclareError, Link};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use sample::signature::Secret;
@@ -23,6 +25,7 @@ use uuid::Uuid;
 
 use crate::Shared;
 use crate::message::{Message, messages};
+use crate::poison::{Morgue, Suspects, Verdict, is_verdict};
 use crate::queue::Taken;
 use crate::settings::{AmqpSettings, MAX_WINDOW};
 
@@ -36,6 +39,19 @@ enum End {
     Closed,
     /// Connection or channel broke.
     Broken(lapin::Error),
+    /// No queue takes a message.
+    Unroutable(String),
+    /// The broker confirms nothing.
+    Unconfirmed,
+}
+
+/// What the broker says of a message.
+enum Answer {
+    Taken,
+    /// Nack.
+    Refused,
+    /// Acknowledged, but no queue has it: what was in the way.
+    Returned(String),
 }
 
 /// Why there is nothing to publish on at this moment.
@@ -49,6 +65,10 @@ enum Trouble {
     Connection(#[source] lapin::Error),
     #[error("the channel is closed")]
     Channel(#[source] lapin::Error),
+    #[error("the broker confirms nothing for {0:?}, though it has blocked nothing")]
+    Unconfirmed(Duration),
+    #[error("no queue takes the messages ({0}): is the queue's binding gone, or an alternate one missing?")]
+    Unroutable(String),
 }
 
 impl Trouble {
@@ -58,6 +78,8 @@ impl Trouble {
             Self::Declare(error) => error.label(),
             Self::Connection(_) => "connection-lost",
             Self::Channel(_) => "channel-closed",
+            Self::Unconfirmed(_) => "unconfirmed",
+            Self::Unroutable(_) => "unroutable",
         }
     }
 }
@@ -81,15 +103,35 @@ impl State {
         }
     }
 
+    /// What is wrong with what is published shows only then.
     fn serves(&mut self, exchange: &str) {
+        if !matches!(self.trouble, Some("unconfirmed" | "unroutable")) {
+            self.confirmed(exchange);
+        }
+    }
+
+    fn confirmed(&mut self, exchange: &str) {
         tracing::info!(exchange, recovered = self.trouble.is_some(), "publishing over AMQP");
         self.trouble = None;
     }
 }
 
 /// Publishes what the queue gives until it is closed.
-pub(crate) async fn run(shared: std::sync::Arc<Shared>, settings: AmqpSettings, secret: Secret) {
-    let worker = Worker { shared: &shared, settings: &settings, secret: &secret };
+pub(crate) async fn run(
+    shared: std::sync::Arc<Shared>,
+    settings: AmqpSettings,
+    secret: Secret,
+    morgue: Option<Morgue>,
+) {
+    let mut worker = Worker {
+        shared: &shared,
+        settings: &settings,
+        secret: &secret,
+        morgue,
+        backoff: Backoff::default(),
+        state: State::default(),
+        suspects: Suspects::default(),
+    };
     tokio::select! {
         // Serving ends by itself once all is confirmed; this is for a broker that confirms no more.
         () = async { shared.queue.closed().await; tokio::time::sleep(crate::GOODBYE).await } => {}
@@ -101,54 +143,71 @@ struct Worker<'a> {
     shared: &'a Shared,
     settings: &'a AmqpSettings,
     secret: &'a Secret,
+    morgue: Option<Morgue>,
+    backoff: Backoff,
+    state: State,
+    suspects: Suspects,
 }
 
 impl Worker<'_> {
-    async fn work(&self) {
-        let mut backoff = Backoff::default();
-        let mut state = State::default();
+    async fn work(&mut self) {
         let name = format!("nephoscope-publisher:{}:{}", std::process::id(), Uuid::new_v4());
+        let mut brokers: Vec<Broker> = self.settings.brokers.clone();
         while !self.shared.queue.is_closed() {
             let connected = tokio::select! {
-                connected = amqp::connect(&self.settings.brokers, &name) => connected,
+                connected = amqp::connect(&brokers, &name) => connected,
                 () = self.shared.queue.closed() => return,
             };
             let trouble = match connected {
-                Ok(connection) => match self.use_connection(&connection, &mut backoff, &mut state).await {
+                Ok(connection) => match self.use_connection(&connection).await {
                     None => return,
-                    Some(trouble) => trouble,
+                    Some(trouble) => {
+                        // It may be hung: nothing that is left of it shall wait for an answer.
+                        connection.abort();
+                        trouble
+                    }
                 },
                 Err(error) => error.into(),
             };
-            state.failed(&trouble);
+            match trouble {
+                // It would take the next connection as well.
+                Trouble::Unconfirmed(_) => brokers.rotate_left(1),
+                _ => brokers.clone_from(&self.settings.brokers),
+            }
+            self.state.failed(&trouble);
             self.shared.counters.reconnect();
-            self.pause(&mut backoff).await;
+            self.pause().await;
         }
     }
 
-    async fn pause(&self, backoff: &mut Backoff) {
+    async fn pause(&mut self) {
         tokio::select! {
-            () = tokio::time::sleep(backoff.next_wait()) => {}
+            () = tokio::time::sleep(self.backoff.next_wait()) => {}
             () = self.shared.queue.closed() => {}
         }
     }
 
     /// Serves channel after channel until the connection breaks; none if the publisher closes.
-    async fn use_connection(
-        &self,
-        connection: &Connection,
-        backoff: &mut Backoff,
-        state: &mut State,
-    ) -> Option<Trouble> {
+    async fn use_connection(&mut self, connection: &Link) -> Option<Trouble> {
         loop {
             let trouble = match self.open(connection).await {
                 Ok(channel) => {
-                    state.serves(&self.settings.exchange);
-                    match self.serve(connection, &channel, backoff).await {
+                    self.state.serves(&self.settings.exchange);
+                    match self.serve(connection, &channel).await {
                         End::Closed => {
                             // The broker may be gone, which ends the connection as well.
                             let _ = connection.close(200, "OK".into()).await;
                             return None;
+                        }
+                        End::Unconfirmed => {
+                            self.shared.counters.unconfirmed();
+                            return Some(Trouble::Unconfirmed(self.settings.confirm_timeout));
+                        }
+                        End::Unroutable(why) => {
+                            self.shared.counters.unroutable();
+                            // What is declared anew is bound anew.
+                            let _ = channel.close(200, "OK".into()).await;
+                            Trouble::Unroutable(why)
                         }
                         End::Broken(error) if connection.status().connected() => Trouble::Channel(error),
                         End::Broken(error) => return Some(Trouble::Connection(error)),
@@ -157,9 +216,9 @@ impl Worker<'_> {
                 Err(trouble) if connection.status().connected() => trouble,
                 Err(trouble) => return Some(trouble),
             };
-            state.failed(&trouble);
+            self.state.failed(&trouble);
             self.shared.counters.channel_error();
-            self.pause(backoff).await;
+            self.pause().await;
             if self.shared.queue.is_closed() {
                 let _ = connection.close(200, "OK".into()).await;
                 return None;
@@ -169,19 +228,25 @@ impl Worker<'_> {
 
     /// A channel with everything in place to publish on.
     async fn open(&self, connection: &Connection) -> Result<Channel, Trouble> {
-        let queues = self.settings.queues();
-        amqp::declare(connection, &self.settings.exchange, &queues, self.settings.flags).await?;
-        let channel = connection.create_channel().await.map_err(Trouble::Channel)?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(Trouble::Channel)?;
-        Ok(channel)
+        let opening = async {
+            let queues = self.settings.queues();
+            amqp::declare(connection, &self.settings.exchange, &queues, self.settings.flags).await?;
+            let channel = connection.create_channel().await.map_err(Trouble::Channel)?;
+            channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(Trouble::Channel)?;
+            Ok(channel)
+        };
+        let patience = self.settings.confirm_timeout;
+        tokio::time::timeout(patience, opening).await.unwrap_or(Err(Trouble::Unconfirmed(patience)))
     }
 
-    async fn serve(&self, connection: &Connection, channel: &Channel, backoff: &mut Backoff) -> End {
+    async fn serve(&mut self, connection: &Connection, channel: &Channel) -> End {
         let window = self.settings.window.clamp(1, MAX_WINDOW);
+        let patience = self.settings.confirm_timeout;
         let mut events = Box::pin(connection.events_listener());
-        let mut look = tokio::time::interval(LOOK);
+        let mut look = tokio::time::interval(LOOK.min(patience / 4));
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut in_flight = FuturesUnordered::new();
+        let mut sent = Sent::default();
         let mut paused_until: Option<Instant> = None;
         // The broker took no message lately: one at a time asks whether it does again.
         let mut nacking = false;
@@ -190,50 +255,110 @@ impl Worker<'_> {
             if closing && in_flight.is_empty() {
                 return End::Closed;
             }
-            let may_take =
-                !closing && paused_until.is_none() && in_flight.len() < if nacking { 1 } else { window };
+            let most = if nacking || self.suspects.are_any() { 1 } else { window };
+            let blocked = connection.status().blocked();
+            let may_take = !closing && !blocked && paused_until.is_none() && in_flight.len() < most;
             tokio::select! {
                 // Confirmations first: they are what makes room.
                 biased;
-                Some((taken, answer)) = in_flight.next(), if !in_flight.is_empty() => match answer {
-                    Ok(true) => {
-                        let taken: Taken = taken;
-                        self.shared.counters.confirm(taken.samples().len());
-                        taken.done();
-                        if paused_until.is_none() {
-                            backoff.reset();
-                            if std::mem::take(&mut nacking) {
-                                tracing::info!("the broker takes messages again");
+                Some((number, taken, answer)) = in_flight.next(), if !in_flight.is_empty() => {
+                    let (taken, answer): (Taken, lapin::Result<Answer>) = (taken, answer);
+                    sent.answered(number);
+                    match answer {
+                        Ok(Answer::Taken) => {
+                            if self.state.trouble.is_some() {
+                                self.state.confirmed(&self.settings.exchange);
+                            }
+                            let range = self.suspects.confirmed(&taken);
+                            self.shared.counters.confirm(range.len());
+                            match self.suspects.rest(&taken) {
+                                // The other half of a batch that is sent in parts.
+                                Some(_) => {
+                                    let number = sent.begin();
+                                    in_flight.push(self.send(channel, number, taken));
+                                }
+                                None => taken.done(),
+                            }
+                            if paused_until.is_none() {
+                                self.backoff.reset();
+                                if std::mem::take(&mut nacking) {
+                                    tracing::info!("the broker takes messages again");
+                                }
                             }
                         }
-                    }
-                    Ok(false) => {
-                        self.shared.counters.nack();
-                        drop(taken);
-                        paused_until.get_or_insert_with(|| Instant::now() + backoff.next_wait());
-                        if !std::mem::replace(&mut nacking, true) {
-                            tracing::warn!("the broker does not take messages (nack), they are sent again");
+                        Ok(Answer::Refused) => {
+                            self.shared.counters.nack();
+                            drop(taken);
+                            paused_until.get_or_insert_with(|| Instant::now() + self.backoff.next_wait());
+                            if !std::mem::replace(&mut nacking, true) {
+                                tracing::warn!("the broker does not take messages (nack), they are sent again");
+                            }
+                        }
+                        Ok(Answer::Returned(why)) => return End::Unroutable(why),
+                        Err(error) => {
+                            if is_verdict(&error) {
+                                let others = in_flight.len();
+                                self.judge(taken, others, &error);
+                            }
+                            return End::Broken(error);
                         }
                     }
-                    Err(error) => return End::Broken(error),
-                },
+                }
                 Some(event) = events.next() => match event {
                     Event::ConnectionBlocked(reason) => tracing::warn!(reason, "the broker has blocked publishing"),
-                    Event::ConnectionUnblocked => tracing::info!("the broker has unblocked publishing"),
-                    Event::Error(error) if !connection.status().connected() => return End::Broken(error),
+                    Event::ConnectionUnblocked => {
+                        sent.begin_anew();
+                        tracing::info!("the broker has unblocked publishing");
+                    }
+                    // What was in flight says more of it, where there is any.
+                    Event::Error(error) if !connection.status().connected() && in_flight.is_empty() => {
+                        return End::Broken(error);
+                    }
                     _ => {}
                 },
                 () = tokio::time::sleep_until(paused_until.unwrap_or_else(Instant::now)), if paused_until.is_some() => {
                     paused_until = None;
                 }
                 taken = self.shared.queue.next(), if may_take => match taken {
-                    Some(taken) => in_flight.push(self.send(channel, taken)),
+                    Some(taken) => {
+                        let number = sent.begin();
+                        in_flight.push(self.send(channel, number, taken));
+                    }
                     None => closing = true,
                 },
                 _ = look.tick() => {
                     if !connection.status().connected() || !channel.status().connected() {
                         return End::Broken(std::io::Error::from(std::io::ErrorKind::ConnectionAborted).into());
                     }
+                    if blocked {
+                        sent.begin_anew();
+                    } else if sent.oldest().is_some_and(|since| since.elapsed() > patience) {
+                        return End::Unconfirmed;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The broker has broken the channel off for what a message is.
+    fn judge(&mut self, taken: Taken, others: usize, error: &lapin::Error) {
+        match self.suspects.accuse(taken, others) {
+            Verdict::Open => {}
+            Verdict::Guilty(taken, position) => {
+                let sample = &taken.samples()[position];
+                self.shared.counters.poison();
+                tracing::error!(
+                    meter = &*sample.meter,
+                    resource_id = &*sample.resource_id,
+                    message_id = %sample.message_id,
+                    error = error as &dyn std::error::Error,
+                    "the broker refuses a sample whenever it is sent, also alone: it is set aside"
+                );
+                if let Some(morgue) = &self.morgue {
+                    morgue.lay(sample, self.secret);
+                }
+                if self.suspects.rest(&taken).is_none() {
+                    taken.done();
                 }
             }
         }
@@ -243,24 +368,57 @@ impl Worker<'_> {
     fn send(
         &self,
         channel: &Channel,
+        number: u64,
         taken: Taken,
-    ) -> impl Future<Output = (Taken, lapin::Result<bool>)> + use<> {
-        let messages = messages(self.settings, self.secret, taken.samples());
-        self.shared.counters.publish(taken.samples().len());
+    ) -> impl Future<Output = (u64, Taken, lapin::Result<Answer>)> + use<> {
+        let whole = 0..taken.samples().len();
+        let range = self.suspects.rest(&taken).unwrap_or(whole);
+        let samples = &taken.samples()[range];
+        let messages = messages(self.settings, self.secret, samples);
+        self.shared.counters.publish(samples.len());
         let channel = channel.clone();
         let exchange = self.settings.exchange.clone();
         async move {
             let answer = publish(&channel, &exchange, messages).await;
-            (taken, answer)
+            (number, taken, answer)
         }
     }
 }
 
-async fn publish(channel: &Channel, exchange: &str, messages: Vec<Message>) -> lapin::Result<bool> {
+/// When messages were sent that are not answered yet.
+#[derive(Default)]
+struct Sent {
+    next: u64,
+    since: std::collections::BTreeMap<u64, Instant>,
+}
+
+impl Sent {
+    fn begin(&mut self) -> u64 {
+        self.next += 1;
+        self.since.insert(self.next, Instant::now());
+        self.next
+    }
+
+    fn answered(&mut self, number: u64) {
+        self.since.remove(&number);
+    }
+
+    fn oldest(&self) -> Option<Instant> {
+        self.since.first_key_value().map(|(_, since)| *since)
+    }
+
+    /// The time so far does not count.
+    fn begin_anew(&mut self) {
+        let now = Instant::now();
+        self.since.values_mut().for_each(|since| *since = now);
+    }
+}
+
+async fn publish(channel: &Channel, exchange: &str, messages: Vec<Message>) -> lapin::Result<Answer> {
     let mut confirms = Vec::with_capacity(messages.len());
-    for Message { keys, body } in &messages {
+    for Message { keys, body, mandatory } in &messages {
         for key in keys {
-            let options = BasicPublishOptions::default();
+            let options = BasicPublishOptions { mandatory: *mandatory, ..Default::default() };
             confirms.push(
                 channel
                     .basic_publish(exchange.into(), key.as_str().into(), options, body, properties())
@@ -270,11 +428,20 @@ async fn publish(channel: &Channel, exchange: &str, messages: Vec<Message>) -> l
     }
     // Not needed while the broker thinks it over.
     drop(messages);
-    let mut taken = true;
+    let mut answer = Answer::Taken;
     for confirm in confirms {
-        taken &= matches!(confirm.await?, Confirmation::Ack(_));
+        match confirm.await? {
+            Confirmation::Ack(None) => {}
+            Confirmation::Ack(Some(returned)) => {
+                answer = Answer::Returned(format!(
+                    "exchange {}, routing key {}: {}",
+                    returned.exchange, returned.routing_key, returned.reply_text
+                ));
+            }
+            Confirmation::Nack(_) | Confirmation::NotRequested => return Ok(Answer::Refused),
+        }
     }
-    Ok(taken)
+    Ok(answer)
 }
 
 /// What oslo.messaging sets, to the letter: with another content type its consumers skip the message.
@@ -338,13 +505,14 @@ pub(crate) mod tests {
         let settings = crate::Settings { queue: 3, ..crate::Settings::new(crate::Target::Amqp(amqp)) };
         let publisher = crate::Publisher::start(settings).unwrap();
         let started = Instant::now();
-        publisher.publish(samples(5 * crate::BATCH_SIZE));
+        publisher.publish(&"all".into(), samples(5 * crate::BATCH_SIZE));
         assert!(started.elapsed() < Duration::from_secs(1), "publishing waits");
         let stats = publisher.stats();
-        assert_eq!((stats.dropped, stats.waiting), (100, 3));
+        assert_eq!((stats.dropped_samples(), stats.waiting), (100, 3));
         assert!(!publisher.flush(Duration::from_millis(300)).await);
         let stats = publisher.close(Duration::ZERO).await;
-        assert_eq!((stats.dropped, stats.waiting, stats.confirmed), (250, 0, 0));
+        assert_eq!((stats.dropped_samples(), stats.waiting, stats.confirmed), (250, 0, 0));
+        assert_eq!(stats.dropped["all"], 250);
         assert!(stats.reconnects > 0);
     }
 
@@ -356,7 +524,7 @@ pub(crate) mod tests {
         let publisher = crate::Publisher::start(settings).unwrap();
         let mut batch = samples(3);
         batch[1].volume = Volume::Real(f64::NAN);
-        publisher.publish(batch);
+        publisher.publish(&"all".into(), batch);
         let stats = publisher.stats();
         assert_eq!(stats.refused, [(sample::check::Fault::Volume, 1)]);
         assert_eq!(stats.waiting, 2, "one sample per message");

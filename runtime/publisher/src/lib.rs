@@ -25,12 +25,15 @@
 #![forbid(unsafe_code)]
 
 mod amqp_worker;
+mod batch;
 mod lines_worker;
 mod message;
+mod poison;
 pub mod probe;
 mod queue;
 mod quiet;
 mod settings;
+pub mod spool;
 mod stats;
 mod weight;
 
@@ -44,12 +47,20 @@ use tokio::task::JoinHandle;
 pub use settings::*;
 pub use stats::Stats;
 
-use queue::Queue;
+use batch::Batch;
+use poison::Morgue;
+use queue::{Lost, Queue};
 use quiet::Quiet;
 use stats::Counters;
 
 /// How long [`Publisher::close`] lets the worker say goodbye to the broker, once its batches are out or given up.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// The ending of the file, beside the spool, of samples that the broker refuses.
+const REFUSED: &str = "refused.jsonl";
+
+/// How long [`Publisher::close`] lets a publisher with a spool deliver what is fresh.
+const PARTING: Duration = Duration::from_secs(3);
 
 /// Why a publisher does not start.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +68,17 @@ pub enum StartError {
     /// No broker, or no topic.
     #[error("an AMQP publisher needs at least one broker and one topic")]
     NoTarget,
+    /// The spool cannot be used.
+    #[error("failed to use the spool {}", path.display())]
+    Spool {
+        /// The file.
+        path: std::path::PathBuf,
+        /// Why.
+        source: spool::SpoolError,
+    },
+    /// The system gave no thread.
+    #[error("failed to start the thread of the spool")]
+    Thread(#[source] std::io::Error),
     /// The file cannot be appended to.
     #[error("failed to open {}", path.display())]
     File {
@@ -72,6 +94,27 @@ pub enum StartError {
 pub(crate) struct Shared {
     pub queue: Queue,
     pub counters: Counters,
+    dropped: Quiet,
+}
+
+impl Shared {
+    pub(crate) fn new(queue: Queue) -> Self {
+        Self { queue, counters: Counters::default(), dropped: Quiet::default() }
+    }
+
+    /// Counts what was dropped, and says so now and then.
+    pub(crate) fn count_lost(&self, lost: Lost, why: &str) {
+        if lost.is_empty() {
+            return;
+        }
+        self.counters.drop_samples(&lost);
+        if let Some(unsaid) = self.dropped.may_speak() {
+            let total = self.counters.read(0).dropped_samples();
+            let sources: Vec<&str> = lost.keys().map(|source| &**source).collect();
+            let samples: usize = lost.values().sum();
+            tracing::warn!(samples, ?sources, total, unsaid, "the oldest samples are dropped: {why}");
+        }
+    }
 }
 
 /// Owns samples until their target has them.
@@ -82,8 +125,8 @@ pub struct Publisher {
     shared: Arc<Shared>,
     batch_size: usize,
     refused: Quiet,
-    dropped: Quiet,
     worker: Mutex<Option<JoinHandle<()>>>,
+    spool: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
 impl Publisher {
@@ -95,15 +138,24 @@ impl Publisher {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(settings: Settings) -> Result<Self, StartError> {
-        let Settings { target, batch_size, queue, secret } = settings;
-        let shared =
-            Arc::new(Shared { queue: Queue::new(queue.clamp(1, MAX_QUEUE)), counters: Counters::default() });
+        let Settings { target, batch_size, queue, secret, spool } = settings;
+        let capacity = queue.clamp(1, MAX_QUEUE);
+        let morgue = spool.as_ref().map(|spool| Morgue::new(spool.path.with_extension(REFUSED)));
+        let opened = match spool {
+            None => None,
+            Some(settings) => {
+                let path = settings.path.clone();
+                Some(spool::Opened::new(settings).map_err(|source| StartError::Spool { path, source })?)
+            }
+        };
+        let queue = opened.as_ref().map_or_else(|| Queue::new(capacity), |opened| opened.queue(capacity));
+        let shared = Arc::new(Shared::new(queue));
         let worker = match target {
             Target::Amqp(amqp) => {
                 if amqp.brokers.is_empty() || amqp.topics.is_empty() {
                     return Err(StartError::NoTarget);
                 }
-                tokio::spawn(amqp_worker::run(shared.clone(), amqp, secret))
+                tokio::spawn(amqp_worker::run(shared.clone(), amqp, secret, morgue))
             }
             Target::File(file) => {
                 let path = file.path.clone();
@@ -114,21 +166,22 @@ impl Publisher {
                 tokio::spawn(lines_worker::run(shared.clone(), lines_worker::Lines::Stdout, secret))
             }
         };
+        let spool = opened.map(|opened| opened.start(shared.clone())).transpose();
         Ok(Self {
             shared,
             // 0 means one sample per message.
             batch_size: batch_size.clamp(1, MAX_BATCH_SIZE),
             refused: Quiet::default(),
-            dropped: Quiet::default(),
             worker: Mutex::new(Some(worker)),
+            spool: Mutex::new(spool.map_err(StartError::Thread)?),
         })
     }
 
-    /// Takes samples of one meter and one cycle; returns at once.
+    /// Takes samples of one meter and one cycle, and the source that polled them; returns at once.
     ///
     /// Those that fail [`sample::check`] are refused, the others wait as batches. Where the queue is full its oldest batches
-    /// are dropped.
-    pub fn publish(&self, mut samples: Vec<Sample>) {
+    /// are dropped, and counted by their source.
+    pub fn publish(&self, source: &Arc<str>, mut samples: Vec<Sample>) {
         samples.retain(|sample| match check(sample) {
             Ok(()) => true,
             Err(fault) => {
@@ -148,28 +201,27 @@ impl Publisher {
         });
         while samples.len() > self.batch_size {
             let rest = samples.split_off(self.batch_size);
-            self.enqueue(std::mem::replace(&mut samples, rest));
+            self.enqueue(source, std::mem::replace(&mut samples, rest));
         }
         if !samples.is_empty() {
-            self.enqueue(samples);
+            self.enqueue(source, samples);
         }
     }
 
-    fn enqueue(&self, batch: Vec<Sample>) {
-        let lost = self.shared.queue.push(batch);
-        if lost == 0 {
-            return;
-        }
-        self.shared.counters.drop_samples(lost);
-        if let Some(unsaid) = self.dropped.may_speak() {
-            let total = self.stats().dropped;
-            tracing::warn!(
-                samples = lost,
-                total,
-                unsaid,
-                "the publisher's queue is full, its oldest samples are dropped"
-            );
-        }
+    fn enqueue(&self, source: &Arc<str>, samples: Vec<Sample>) {
+        let lost = self.shared.queue.push(Batch::new(source.clone(), samples));
+        self.shared.count_lost(lost, "the publisher's queue is full");
+    }
+
+    /// Whether it takes more samples. It does always, unless its spool is set to have polling pause when it is full.
+    pub fn has_room(&self) -> bool {
+        self.shared.queue.has_room()
+    }
+
+    /// With a spool, waits until all that was published is on disk, until `deadline` at most; a disk that takes nothing is not waited for.
+    /// Blocks the thread.
+    pub fn kept(&self, deadline: Instant) {
+        self.shared.queue.kept(deadline);
     }
 
     /// Lets a poll that is far ahead of a target which takes batches wait for it, until `deadline` at most: no cycle is too large for the
@@ -183,9 +235,17 @@ impl Publisher {
         tokio::time::timeout(deadline, self.shared.queue.settled()).await.is_ok()
     }
 
-    /// Flushes, then ends the worker and its connection. What is not out by then is dropped and counted.
+    /// Flushes, then ends the worker and its connection. What is not out by then stays in the spool for the next start; without one, it is dropped
+    /// and counted.
     pub async fn close(self, deadline: Duration) -> Stats {
-        self.flush(deadline).await;
+        let spool = self.spool.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if spool.is_some() {
+            // What is fresh may go out; whoever waits on disk need not hold up the end.
+            let _ = tokio::time::timeout(deadline.min(PARTING), self.shared.queue.settled()).await;
+            let _ = tokio::time::timeout(deadline, self.shared.queue.at_rest()).await;
+        } else {
+            self.flush(deadline).await;
+        }
         self.shared.queue.close();
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut worker) = worker
@@ -195,12 +255,23 @@ impl Publisher {
             // Its samples return to the queue as it is dropped.
             let _ = worker.await;
         }
-        let lost = self.shared.queue.drain();
-        if lost > 0 {
-            self.shared.counters.drop_samples(lost);
-            tracing::warn!(samples = lost, "the publisher ends with samples that its target did not take");
+        self.shared.queue.end();
+        if let Some(spool) = spool {
+            // It writes once more at most; a disk that hangs must not hold up the end.
+            let ended = tokio::task::spawn_blocking(move || spool.join());
+            let _ = tokio::time::timeout(deadline.max(GOODBYE), ended).await;
         }
-        self.stats()
+        let lost = self.shared.queue.drain();
+        let samples: usize = lost.values().sum();
+        if samples > 0 {
+            self.shared.counters.drop_samples(&lost);
+            tracing::warn!(samples, "the publisher ends with samples that its target did not take");
+        }
+        let stats = self.stats();
+        if stats.spooled > 0 {
+            tracing::info!(batches = stats.spooled, "what the target does not have yet stays in the spool");
+        }
+        stats
     }
 
     /// What was counted since the start.
@@ -211,6 +282,7 @@ impl Publisher {
 
 impl Drop for Publisher {
     fn drop(&mut self) {
+        self.shared.queue.end();
         if let Some(worker) = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take() {
             worker.abort();
         }

@@ -179,9 +179,9 @@ mod tests {
             let publisher =
                 Publisher::start(settings(FileSettings { path: path.clone(), ..Default::default() }))
                     .unwrap();
-            publisher.publish(samples(120));
+            publisher.publish(&"all".into(), samples(120));
             let stats = publisher.close(Duration::from_secs(10)).await;
-            assert_eq!((stats.confirmed, stats.dropped), (120, 0));
+            assert_eq!((stats.confirmed, stats.dropped_samples()), (120, 0));
             assert_eq!(numbers(&path), (0..120).cycle().take(run * 120).collect::<Vec<_>>());
         }
     }
@@ -192,7 +192,7 @@ mod tests {
         let path = folder.path().join("samples");
         let file = FileSettings { path: path.clone(), max_bytes: 4_000, backup_count: 3 };
         let publisher = Publisher::start(settings(file)).unwrap();
-        publisher.publish(samples(30));
+        publisher.publish(&"all".into(), samples(30));
         publisher.close(Duration::from_secs(10)).await;
         let files: Vec<PathBuf> =
             [3, 2, 1].map(|number| numbered(&path, number)).into_iter().chain([path.clone()]).collect();
@@ -215,7 +215,7 @@ mod tests {
         let publisher =
             Publisher::start(settings(FileSettings { path: path.clone(), max_bytes: 1, backup_count: 2 }))
                 .unwrap();
-        publisher.publish(samples(3));
+        publisher.publish(&"all".into(), samples(3));
         publisher.close(Duration::from_secs(10)).await;
         assert_eq!(numbers(&path), [2]);
         assert_eq!(numbers(&numbered(&path, 2)), [0]);
@@ -231,7 +231,7 @@ mod tests {
         let publisher =
             Publisher::start(settings(FileSettings { path: path.clone(), ..Default::default() })).unwrap();
         std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
-        publisher.publish(samples(2));
+        publisher.publish(&"all".into(), samples(2));
         assert!(!publisher.flush(Duration::from_millis(200)).await);
         assert!(publisher.stats().write_errors > 0);
         std::fs::create_dir(path.parent().unwrap()).unwrap();

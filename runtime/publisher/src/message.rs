@@ -18,24 +18,26 @@ const MAX_ROUTING_KEY: usize = 255;
 pub(crate) struct Message {
     pub keys: Vec<String>,
     pub body: Vec<u8>,
+    /// Whether it has to reach a queue. It has not where nobody but who wants it has one.
+    pub mandatory: bool,
 }
 
 /// The messages that carry these samples.
 pub(crate) fn messages(settings: &AmqpSettings, secret: &Secret, samples: &[Sample]) -> Vec<Message> {
     let mut out = Vec::with_capacity(1);
-    let mut put = |keys: Vec<String>, heading: Heading<'_>, samples: &[Sample]| {
+    let mut put = |keys: Vec<String>, mandatory, heading: Heading<'_>, samples: &[Sample]| {
         let mut bodies = Vec::with_capacity(1);
         encode(heading, samples, secret, &mut bodies);
-        out.extend(bodies.into_iter().map(|body| Message { keys: keys.clone(), body }));
+        out.extend(bodies.into_iter().map(|body| Message { keys: keys.clone(), body, mandatory }));
     };
     match &settings.profile {
-        Profile::Polling => put(settings.routing_keys(), Heading::Polling, samples),
+        Profile::Polling => put(settings.routing_keys(), true, Heading::Polling, samples),
         Profile::Notifier { release, host, per_meter_topic } => {
             for topic in &settings.topics {
                 let key = settings.profile.routing_key(topic);
                 let mut notify = |event_type: &str, samples: &[Sample]| {
                     let heading = Heading::Notifier { release: *release, host, event_type };
-                    put(vec![key.clone()], heading, samples);
+                    put(vec![key.clone()], true, heading, samples);
                 };
                 notify(topic, samples);
                 // To the same queue: it is the event type that tells meters apart.
@@ -45,14 +47,14 @@ pub(crate) fn messages(settings: &AmqpSettings, secret: &Secret, samples: &[Samp
         }
         Profile::Rpc { release, target, per_meter_topic } => {
             let heading = Heading::Cast { release: *release, method: target };
-            put(settings.routing_keys(), heading, samples);
+            put(settings.routing_keys(), true, heading, samples);
             for samples in meters(*per_meter_topic, samples) {
                 let mut keys: Vec<String> =
                     settings.topics.iter().map(|topic| of_meter(topic, samples)).collect();
                 // A queue for a meter whose name makes a longer one cannot be bound.
                 keys.retain(|key| key.len() <= MAX_ROUTING_KEY);
                 if !keys.is_empty() {
-                    put(keys, heading, samples);
+                    put(keys, false, heading, samples);
                 }
             }
         }

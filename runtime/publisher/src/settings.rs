@@ -2,10 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use amqp::{Binding, Broker, Flags};
 use sample::era::Release;
 use sample::signature::Secret;
+
+use crate::spool;
 
 pub use sample::signature::CEILOMETER_SECRET;
 
@@ -22,6 +25,8 @@ pub const MAX_QUEUE: usize = 65_536;
 pub const WINDOW: usize = 64;
 /// Most messages that may be configured to await confirmation.
 pub const MAX_WINDOW: usize = 4_096;
+/// How long a broker may take to confirm a message. A quorum queue that elects a leader takes some seconds.
+pub const CONFIRM_TIMEOUT: Duration = Duration::from_secs(30);
 /// The topic of Ceilometer's collectors: their `metering_topic`.
 pub const METERING_TOPIC: &str = "metering";
 /// The method that they serve for casts.
@@ -38,12 +43,15 @@ pub struct Settings {
     pub queue: usize,
     /// Signs every sample (`[publisher]telemetry_secret`); an empty one leaves them unsigned.
     pub secret: Secret,
+    /// Where batches are on disk until the target has them; none: they are in memory alone.
+    pub spool: Option<spool::Settings>,
 }
 
 impl Settings {
     /// A publisher with the defaults of everything but its target.
     pub fn new(target: Target) -> Self {
-        Self { target, batch_size: BATCH_SIZE, queue: QUEUE, secret: Secret::new(CEILOMETER_SECRET) }
+        let secret = Secret::new(CEILOMETER_SECRET);
+        Self { target, batch_size: BATCH_SIZE, queue: QUEUE, secret, spool: None }
     }
 }
 
@@ -73,6 +81,8 @@ pub struct AmqpSettings {
     pub flags: Flags,
     /// Most messages that await the broker's confirmation at once. At least 1.
     pub window: usize,
+    /// How long the broker may take to confirm a message, before another connection is tried.
+    pub confirm_timeout: Duration,
 }
 
 impl Default for AmqpSettings {
@@ -85,6 +95,7 @@ impl Default for AmqpSettings {
             profile: Profile::default(),
             flags: Flags::default(),
             window: WINDOW,
+            confirm_timeout: CONFIRM_TIMEOUT,
         }
     }
 }

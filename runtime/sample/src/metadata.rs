@@ -98,6 +98,21 @@ impl Metadata {
         rewritten.as_deref().unwrap_or(self)
     }
 
+    /// Its JSON text. [`Metadata::parse`] makes the same of it, to the digit.
+    pub fn json(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.length(Form::Plain));
+        self.write(Form::Plain, None, &mut text);
+        text
+    }
+
+    /// Reads what [`Metadata::json`] wrote.
+    ///
+    /// # Errors
+    /// For what is no JSON object.
+    pub fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(text).map(Self::new)
+    }
+
     /// The object.
     pub fn fields(&self) -> &Map<String, Value> {
         &self.fields
