@@ -33,6 +33,7 @@ mod polling;
 mod port;
 pub mod process;
 pub mod python;
+mod rabbit;
 mod registry;
 mod run;
 pub mod tls;
