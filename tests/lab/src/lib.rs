@@ -1,5 +1,5 @@
-//! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
-//! Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
+//! Private real neighbours for the tests, the demo and developers: RabbitMQ, one node or a cluster, libvirtd with small
+//! guests, the genuine Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
 //!
 //! ```text
 //!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PollingAgent, PikeCollector
@@ -21,6 +21,7 @@
 mod broker;
 pub mod cache;
 mod ceilometer;
+mod cluster;
 mod guest;
 mod image;
 mod libvirtd;
@@ -43,6 +44,7 @@ mod wiring;
 
 pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
 pub use ceilometer::Ceilometer;
+pub use cluster::Cluster;
 pub use guest::{BRIDGE, Disk, Drive, Filter, Guest, Image, Nic, Os, Plug, Power};
 pub use libvirtd::Libvirtd;
 pub use linux::Linux;
