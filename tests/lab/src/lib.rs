@@ -12,6 +12,9 @@
 //! [`process`] keeper closes and the keeper does the same. Nothing here touches a neighbour that the machine already
 //! runs: own ports, own data, own Erlang port mapper and cookie, own mount and network namespaces.
 //!
+//! What goes wrong between neighbours is made here, too: [`Proxy`] does to connections what networks do, [`SmallDisk`] can
+//! be filled, a [`Broker`] can be paused and raise an alarm, the nodes of a [`Cluster`] can crash.
+//!
 //! What is expensive to make (the virtual environment with Ceilometer, a guest's kernel) is kept in [`cache`] and made by
 //! one process at a time. What a neighbour needs installed is named in the error when it is missing; `cargo xtask`
 //! installs it.
