@@ -1,5 +1,5 @@
-//! Private real neighbours for the tests, the demo and developers: RabbitMQ, libvirtd with small guests, the genuine
-//! Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
+//! Private real neighbours for the tests, the demo and developers: RabbitMQ, one node or a cluster, libvirtd with small
+//! guests, the genuine Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
 //!
 //! ```text
 //!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PollingAgent, PikeCollector
@@ -12,6 +12,9 @@
 //! [`process`] keeper closes and the keeper does the same. Nothing here touches a neighbour that the machine already
 //! runs: own ports, own data, own Erlang port mapper and cookie, own mount and network namespaces.
 //!
+//! What goes wrong between neighbours is made here, too: [`Proxy`] does to connections what networks do, [`SmallDisk`] can
+//! be filled, a [`Broker`] can be paused and raise an alarm, the nodes of a [`Cluster`] can crash.
+//!
 //! What is expensive to make (the virtual environment with Ceilometer, a guest's kernel) is kept in [`cache`] and made by
 //! one process at a time. What a neighbour needs installed is named in the error when it is missing; `cargo xtask`
 //! installs it.
@@ -21,6 +24,7 @@
 mod broker;
 pub mod cache;
 mod ceilometer;
+mod cluster;
 mod guest;
 mod image;
 mod libvirtd;
@@ -32,9 +36,12 @@ mod pike;
 mod polling;
 mod port;
 pub mod process;
+mod proxy;
 pub mod python;
+mod rabbit;
 mod registry;
 mod run;
+mod small_disk;
 pub mod tls;
 mod toolchains;
 mod wait;
@@ -42,6 +49,7 @@ mod wiring;
 
 pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
 pub use ceilometer::Ceilometer;
+pub use cluster::Cluster;
 pub use guest::{BRIDGE, Disk, Drive, Filter, Guest, Image, Nic, Os, Plug, Power};
 pub use libvirtd::Libvirtd;
 pub use linux::Linux;
@@ -51,7 +59,9 @@ pub use nova::{Flavor, ImageMeta, Nova, NovaVersion, Owner};
 pub use pike::{Pike, PikeCollector};
 pub use polling::PollingAgent;
 pub use port::free_port;
+pub use proxy::Proxy;
 pub use registry::{Access, Registry};
 pub use run::{command_exists, output};
+pub use small_disk::SmallDisk;
 pub use toolchains::Toolchains;
 pub use wait::until;

@@ -112,6 +112,18 @@ impl Kept {
         Ok(())
     }
 
+    /// Stops the command (SIGSTOP) and waits until all its threads stand still. It can still be killed.
+    pub fn pause(&self) -> Result<()> {
+        signal(self.pid, Signal::STOP);
+        until("the stillness of the process", KEEPER_LIMIT, || Ok(stands_still(self.pid)?.then_some(())))
+            .with_context(|| format!("{} did not stop", self.name))
+    }
+
+    /// Lets a stopped command go on (SIGCONT).
+    pub fn resume(&self) {
+        signal(self.pid, Signal::CONT);
+    }
+
     /// Lets the command outlive this process; [`Mark::end`] ends it.
     pub fn leave(mut self) -> Result<Mark> {
         let mark = Mark::of(self.keeper.id()).with_context(|| format!("{} has ended", self.name))?;
@@ -185,6 +197,19 @@ impl Mark {
         until("the end of the process", limit, || Ok((!self.is_running()).then_some(())))
             .with_context(|| format!("process {} did not end", self.pid))
     }
+}
+
+/// Whether every thread of the process is stopped.
+fn stands_still(pid: u32) -> Result<bool> {
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).context("the process has ended")? {
+        // A thread may end between the list and the look; it is still enough.
+        let Ok(stat) = fs::read_to_string(thread?.path().join("stat")) else { continue };
+        let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().next());
+        if state != Some("T") {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Sends a signal to a process of one's own; one that has just ended is no error.
