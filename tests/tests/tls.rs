@@ -22,7 +22,8 @@ fn broker() -> &'static Broker {
 
 fn start() -> Result<Broker> {
     let folder = nephoscope_tests::broker_folder();
-    let settings = BrokerSettings { folder: Some(folder), tls: Some(ClientCertificate::Required) };
+    let settings =
+        BrokerSettings { folder: Some(folder), tls: Some(ClientCertificate::Required), ..Default::default() };
     let broker = Broker::start_with(&settings)?;
     broker.rabbitmqctl(&["add_user", USER, PASSWORD])?;
     broker.rabbitmqctl(&["set_permissions", USER, ".*", ".*", ".*"])?;

@@ -56,7 +56,7 @@ pub fn run(at_the_end: AtTheEnd) -> Result<()> {
     fs::create_dir_all(&folder)?;
 
     progress.step("Starting a private RabbitMQ");
-    let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None };
+    let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None, ..Default::default() };
     let broker = std::thread::spawn(move || Broker::start_with(&settings));
     progress.step("Building nephoscope (some minutes the first time)");
     // nephoscope of the whole workspace, not the package nephoscope: another choice of packages would unite features otherwise,

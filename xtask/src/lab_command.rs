@@ -29,7 +29,7 @@ pub fn up() -> Result<()> {
     }
     fs::create_dir_all(&folder)?;
     progress.step("Starting a private RabbitMQ");
-    let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None };
+    let settings = BrokerSettings { folder: Some(folder.join("rabbitmq")), tls: None, ..Default::default() };
     let broker = std::thread::spawn(move || Broker::start_with(&settings));
     progress.step("Starting a private libvirtd");
     let libvirtd = Libvirtd::start_in(&folder.join("libvirt"))?;

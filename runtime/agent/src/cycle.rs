@@ -48,6 +48,9 @@ const CYCLE_SHARE: f64 = 0.9;
 /// is to stop does not wait for one that is slow.
 const PACE: Duration = Duration::from_secs(1);
 
+/// How long the end of a cycle waits for the disk of a spool: it syncs in milliseconds, on a busy machine in tens of them.
+const KEEP: Duration = Duration::from_secs(5);
+
 /// What a cycle may take that none follows: Ceilometer's usual interval.
 const ONLY_CYCLE: Duration = Duration::from_secs(300);
 
@@ -77,6 +80,8 @@ pub struct Host {
     tenants: Option<TenantMetadata>,
     outlets: Outlets,
     source_name: Arc<str>,
+    /// The names of the pipeline's sources, by their positions.
+    sources: Vec<Arc<str>>,
     /// Bounds the threads that run guests, those of all sources together.
     places: Places,
     stop: AtomicBool,
@@ -94,6 +99,7 @@ impl Host {
         Ok(Self {
             tenants: tenants(&plan.pipeline)?,
             source_name: plan.pipeline.sample_source.as_str().into(),
+            sources: plan.pipeline.sources.iter().map(|source| source.name.value.as_str().into()).collect(),
             places: Places::new(plan.pipeline.polling.workers),
             plan,
             hypervisors,
@@ -146,6 +152,11 @@ impl Host {
             tenants.stop();
         }
         self.outlets
+    }
+
+    /// Whether the source's sinks take more samples: a publisher whose spool is full may want polling to pause.
+    pub fn has_room(&self, source: &PlannedSource) -> bool {
+        self.outlets.have_room(&self.plan.pipeline.sources[source.index].sinks)
     }
 
     /// Ends running cycles after the batch in flight.
@@ -202,6 +213,10 @@ impl Host {
         let mut report = cycle.poll_all(self.plan.pipeline.polling.workers);
         cycle.tell_of_left_out_lines();
         cycle.judge();
+        // What the log calls polled is on disk, where there is a spool that can be written.
+        report.on_disk = self
+            .outlets
+            .kept(&settings.sinks, (Clock::now() + KEEP).min(started + time.div_f64(CYCLE_SHARE)));
         report.instances = snapshot.instances.len();
         report.note_readings(&snapshot);
         report.inspected = inspected;
@@ -242,6 +257,10 @@ impl Cycle<'_> {
                     return report;
                 }
                 self.pace();
+                if !self.host.has_room(self.source) {
+                    report.left_out += shares[job / selections].len() as u64;
+                    continue;
+                }
                 let _place = self.host.places.take();
                 share::poll(self, job % selections, shares[job / selections], &mut report);
             }

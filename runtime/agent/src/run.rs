@@ -49,6 +49,9 @@ pub enum RunError {
     /// What is polled cannot be set up.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// The spool has no place.
+    #[error(transparent)]
+    Spool(config::NoSpoolFolder),
     /// A publisher cannot start.
     #[error("failed to start a publisher")]
     Publisher(#[source] publisher::StartError),
@@ -69,7 +72,12 @@ pub async fn run(plan: Plan, mode: Mode, mut shutdown: watch::Receiver<bool>) ->
         (Mode::Service, Some(path)) => Some(Socket::bind(path).await?),
         _ => None,
     };
-    let outlets = Outlets::start(&plan.pipeline).map_err(RunError::Publisher)?;
+    let spool = match mode {
+        Mode::Service => plan.pipeline.spool_folder().map_err(RunError::Spool)?,
+        // Another agent may have it, and what this one does not deliver is an exit code.
+        Mode::Once => None,
+    };
+    let outlets = Outlets::start_with(&plan.pipeline, spool.as_ref()).map_err(RunError::Publisher)?;
     let host = Arc::new(Host::new(plan, outlets)?);
     let pipeline = &host.plan().pipeline;
     for hypervisor in &pipeline.hypervisors {
@@ -152,6 +160,7 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
     let name = Name::of(named.plan(), position);
     let jitter = if mode == Mode::Once { Duration::ZERO } else { host.plan().pipeline.polling.start_jitter };
     let mut schedule = Schedule::new(interval, jitter);
+    let (mut paused, mut left_out) = (false, 0_u64);
     loop {
         tokio::select! {
             () = sleep_until(schedule.next()) => {}
@@ -163,6 +172,29 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
             return sums;
         }
         if is_idle {
+            schedule.advance(Instant::now());
+            continue;
+        }
+        // A day's cycles that are not polled are one line.
+        if paused == host.has_room(&host.plan().sources[position]) {
+            paused = !paused;
+            if paused {
+                tracing::warn!(
+                    source = name.source,
+                    hypervisor = name.hypervisor,
+                    "polling pauses: a spool is full"
+                );
+            } else {
+                tracing::info!(
+                    source = name.source,
+                    hypervisor = name.hypervisor,
+                    "polling goes on, after {left_out} cycles that were left out"
+                );
+                left_out = 0;
+            }
+        }
+        if paused {
+            left_out += 1;
             schedule.advance(Instant::now());
             continue;
         }
@@ -223,13 +255,15 @@ impl<'a> Name<'a> {
 fn log(Name { source, hypervisor }: Name<'_>, outcome: Result<Report, InspectError>) -> End {
     match outcome {
         Ok(report) => {
-            let Report { instances, polls, samples, .. } = report;
+            let Report { instances, polls, samples, on_disk, .. } = report;
             let (ms, libvirt_ms) = (report.took.as_millis(), report.inspected.as_millis());
             let left_out = report.left_out + report.polls_set_aside();
             let failures = report.failures() + report.refusals() + left_out + report.broken_threads;
             let unread = report.unread();
             if failures + unread == 0 {
-                tracing::info!(source, hypervisor, instances, polls, samples, ms, libvirt_ms, "polled");
+                tracing::info!(
+                    source, hypervisor, instances, polls, samples, on_disk, ms, libvirt_ms, "polled"
+                );
             } else {
                 tracing::warn!(
                     source,
@@ -237,6 +271,7 @@ fn log(Name { source, hypervisor }: Name<'_>, outcome: Result<Report, InspectErr
                     instances,
                     polls,
                     samples,
+                    on_disk,
                     ms,
                     libvirt_ms,
                     "polled; {report}"

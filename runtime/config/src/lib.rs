@@ -41,8 +41,9 @@ pub use cases::load_cases;
 pub use collector_file::load_collector;
 pub use fault::{Fault, Faults, Severity};
 pub use pipeline::{
-    Grant, Guest, GuestFolder, Hypervisor, Inspector, Isolation, LimitOverrides, MAX_GUESTS, Names, Pipeline,
-    Polling, REPORT_STOPPED, SetAside, Sink, Source, Stopped, Swap, load_pipeline, read_pins,
+    Grant, Guest, GuestFolder, Hypervisor, Inspector, Isolation, LimitOverrides, MAX_GUESTS, Names,
+    NoSpoolFolder, Pipeline, Polling, REPORT_STOPPED, SetAside, Sink, Source, Spool, SpoolFolder,
+    SpoolSettings, Stopped, Swap, load_pipeline, read_pins,
 };
 pub use place::{Located, Place};
 pub use sample::filter::{Filter, FilterFault};

@@ -23,6 +23,7 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
         &FOLDER,
         &SWAP,
         &ASIDE,
+        &SPOOL,
         &SOURCE,
         &SINK,
         &PUBLISHER,

@@ -500,7 +500,7 @@ pub(crate) mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
-        let broker = amqp::Broker::new(format!("amqp://127.0.0.1:{port}/").parse().unwrap());
+        let broker = Broker::new(format!("amqp://127.0.0.1:{port}/").parse().unwrap());
         let amqp = AmqpSettings { brokers: vec![broker], ..AmqpSettings::default() };
         let settings = crate::Settings { queue: 3, ..crate::Settings::new(crate::Target::Amqp(amqp)) };
         let publisher = crate::Publisher::start(settings).unwrap();
@@ -518,7 +518,7 @@ pub(crate) mod tests {
 
     #[tokio::test]
     async fn a_sample_with_a_fault_never_reaches_the_queue() {
-        let broker = amqp::Broker::new("amqp://127.0.0.1:1/".parse().unwrap());
+        let broker = Broker::new("amqp://127.0.0.1:1/".parse().unwrap());
         let amqp = AmqpSettings { brokers: vec![broker], ..AmqpSettings::default() };
         let settings = crate::Settings { batch_size: 0, ..crate::Settings::new(crate::Target::Amqp(amqp)) };
         let publisher = crate::Publisher::start(settings).unwrap();

@@ -124,6 +124,7 @@ impl Shared {
 pub struct Publisher {
     shared: Arc<Shared>,
     batch_size: usize,
+    has_spool: bool,
     refused: Quiet,
     worker: Mutex<Option<JoinHandle<()>>>,
     spool: Mutex<Option<std::thread::JoinHandle<()>>>,
@@ -166,11 +167,13 @@ impl Publisher {
                 tokio::spawn(lines_worker::run(shared.clone(), lines_worker::Lines::Stdout, secret))
             }
         };
+        let has_spool = opened.is_some();
         let spool = opened.map(|opened| opened.start(shared.clone())).transpose();
         Ok(Self {
             shared,
             // 0 means one sample per message.
             batch_size: batch_size.clamp(1, MAX_BATCH_SIZE),
+            has_spool,
             refused: Quiet::default(),
             worker: Mutex::new(Some(worker)),
             spool: Mutex::new(spool.map_err(StartError::Thread)?),
@@ -219,9 +222,9 @@ impl Publisher {
     }
 
     /// With a spool, waits until all that was published is on disk, until `deadline` at most; a disk that takes nothing is not waited for.
-    /// Blocks the thread.
-    pub fn kept(&self, deadline: Instant) {
-        self.shared.queue.kept(deadline);
+    /// Blocks the thread. Says whether it is there; none without a spool.
+    pub fn kept(&self, deadline: Instant) -> Option<bool> {
+        self.has_spool.then(|| self.shared.queue.kept(deadline))
     }
 
     /// Lets a poll that is far ahead of a target which takes batches wait for it, until `deadline` at most: no cycle is too large for the

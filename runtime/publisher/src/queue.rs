@@ -307,13 +307,14 @@ impl Queue {
     }
 
     /// Waits until nothing arrives, so that all that was published is on disk, or the disk takes nothing; blocks the thread until `deadline` at
-    /// most.
-    pub(crate) fn kept(&self, deadline: Instant) {
+    /// most. Says whether it is there.
+    pub(crate) fn kept(&self, deadline: Instant) -> bool {
         let patience = deadline.saturating_duration_since(Instant::now());
         let is_on_its_way =
             |state: &mut State| state.spooling && (!state.arriving.is_empty() || state.writing > 0);
         let waited = self.0.eased.wait_timeout_while(self.state(), patience, is_on_its_way);
-        drop(waited);
+        let (state, out_of_patience) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.spooling && !out_of_patience.timed_out()
     }
 
     /// Waits until nothing waits, nothing is taken and nothing is left on disk.

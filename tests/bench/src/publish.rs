@@ -36,15 +36,16 @@ pub fn measure(table: &mut Table) -> Result<()> {
 pub async fn publish(url: &str, samples: &Samples, count: usize) -> Result<f64> {
     let amqp = AmqpSettings { brokers: vec![Broker::new(url.parse()?)], ..AmqpSettings::default() };
     let publisher = Publisher::start(Settings { queue: AHEAD, ..Settings::new(Target::Amqp(amqp)) })?;
+    let source = std::sync::Arc::from("bench");
     // The connection and the declarations are not what is measured.
-    publisher.publish(samples.batch(1, 0));
+    publisher.publish(&source, samples.batch(1, 0));
     ensure!(publisher.flush(Duration::from_secs(30)).await, "the broker did not confirm a first sample");
     let started = Instant::now();
     let mut sent = 0;
     while sent < count {
         for _ in 0..AHEAD / 2 {
             if sent < count {
-                publisher.publish(samples.batch(BATCH, sent));
+                publisher.publish(&source, samples.batch(BATCH, sent));
                 sent += BATCH;
             }
         }
@@ -55,6 +56,9 @@ pub async fn publish(url: &str, samples: &Samples, count: usize) -> Result<f64> 
     ensure!(publisher.flush(Duration::from_secs(120)).await, "the broker did not confirm everything");
     let took = started.elapsed();
     let stats = publisher.close(Duration::from_secs(5)).await;
-    ensure!(stats.dropped == 0 && stats.confirmed == count as u64 + 1, "not all were confirmed: {stats:?}");
+    ensure!(
+        stats.dropped_samples() == 0 && stats.confirmed == count as u64 + 1,
+        "not all were confirmed: {stats:?}"
+    );
     Ok(count as f64 / took.as_secs_f64())
 }

@@ -79,8 +79,9 @@ impl<'a> Batches<'a> {
     }
 
     fn send(&self, batch: Vec<Sample>, report: &mut Report) {
-        let sinks = &self.cycle.host.plan.pipeline.sources[self.cycle.source.index].sinks;
+        let Cycle { host, source, .. } = self.cycle;
+        let sinks = &host.plan.pipeline.sources[source.index].sinks;
         report.samples += batch.len();
-        self.cycle.host.outlets.publish(sinks, batch);
+        host.outlets.publish(sinks, &host.sources[source.index], batch);
     }
 }

@@ -23,6 +23,8 @@ pub struct Report {
     pub left_out: u64,
     /// Threads that ended in a panic, which is a fault of this program; their polls are lost.
     pub broken_threads: u64,
+    /// Whether its samples are in the spools of its sinks; none where there are none.
+    pub on_disk: Option<bool>,
     /// Time that the snapshot took.
     pub inspected: Duration,
     /// Time that all of it took.

@@ -9,6 +9,7 @@ mod host;
 mod nova;
 mod sink;
 mod source;
+mod spool;
 mod trusted;
 
 use std::collections::HashMap;
@@ -29,6 +30,8 @@ pub use sink::Sink;
 pub(crate) use sink::{AMQP, COLLECTOR, PUBLISHER, SINK};
 pub(crate) use source::SOURCE;
 pub use source::Source;
+pub(crate) use spool::SPOOL;
+pub use spool::{NoSpoolFolder, Spool, SpoolFolder, SpoolSettings};
 pub use trusted::read_pins;
 pub(crate) use trusted::{TRUST, TRUSTED_KEY};
 
@@ -66,6 +69,8 @@ pub struct Pipeline {
     pub set_aside: SetAside,
     /// Where the agent keeps its guests' generations; none: in a temporary folder, until it ends.
     pub state: Option<PathBuf>,
+    /// Whether samples are kept on disk until the broker has them.
+    pub spool: Spool,
     /// The admin socket of `nephoscope guest list` and its like; none: there is none.
     pub socket: Option<PathBuf>,
     /// What is polled; at least one, names are unique.
@@ -165,9 +170,10 @@ pub(crate) static FILE: Section = Section {
             "state",
             "path",
             "",
-            "A folder of the agent's own, for its guests' generations and their compiled code. Absent, systemd's `StateDirectory=`; without that, generations are \
-             forgotten when the agent ends.",
+            "A folder of the agent's own, for its guests' generations and their compiled code, and for the spool. Absent, systemd's `StateDirectory=`; without that, generations are \
+             forgotten when the agent ends, and so are samples that the broker does not have by then.",
         ),
+        key("spool", "mapping, or switch", "", "Samples on disk until the broker has them."),
         key(
             "socket",
             "path",
@@ -273,6 +279,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
     let swap = care::swap(d, &map);
     let set_aside = care::set_aside(d, &map);
     let state = map.optional(d, "state", value::path);
+    let spool = spool::spool(d, &map);
     let socket = map.optional(d, "socket", value::path);
     let drafts = map.required(d, "sources", sources);
     let sinks =
@@ -309,6 +316,7 @@ fn pipeline(d: &mut Decoder<'_>, path: &Path, root: &Node) -> Option<Pipeline> {
         swap,
         set_aside,
         state,
+        spool,
         socket,
         sources: drafts.into_iter().map(|draft| draft.source).collect(),
         sinks: sinks?,

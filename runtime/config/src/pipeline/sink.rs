@@ -1,5 +1,7 @@
 //! Sinks: where samples go, by Ceilometer's publisher URLs or with all of AMQP's settings.
 
+use std::time::Duration;
+
 use publisher::{AmqpSettings, CAST_METHOD, METERING_TOPIC, Profile, Settings, Target};
 use sample::era::Release;
 use sample::signature::Secret;
@@ -92,9 +94,15 @@ pub(crate) static AMQP: Section = Section {
             "max_queue_length",
             "number",
             "1024",
-            "Batches that wait in memory while the broker is away; past it the oldest is dropped and counted.",
+            "Batches that wait in memory while the broker is away; past it, with a spool, they are on disk alone, without one the oldest is dropped and counted.",
         ),
         key("max_unconfirmed", "number", "64", "Messages that may await the broker's confirmation at once."),
+        key(
+            "confirm_timeout",
+            "duration",
+            "30s",
+            "How long the broker may take to confirm a message, before another connection is tried, with the next of `urls` first.",
+        ),
         broker::HEARTBEAT,
         broker::CONNECT_TIMEOUT,
         broker::TLS,
@@ -228,6 +236,8 @@ fn from_mapping(d: &mut Decoder<'_>, node: &Node, common: &Common) -> Option<Set
     map.set(d, "topics", &mut amqp.topics, topics);
     let release = collector(d, &map, &mut amqp, common);
     map.set(d, "max_unconfirmed", &mut amqp.window, value::number(1, publisher::MAX_WINDOW as u64));
+    let patience = value::duration(Duration::from_secs(1), Duration::from_secs(3_600));
+    map.set(d, "confirm_timeout", &mut amqp.confirm_timeout, patience);
     let mut settings = common.settings(Target::Amqp(amqp));
     map.set(d, "batch_size", &mut settings.batch_size, batch_size);
     map.set(d, "max_queue_length", &mut settings.queue, value::number(1, publisher::MAX_QUEUE as u64));
