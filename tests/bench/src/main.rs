@@ -5,6 +5,7 @@
 mod authors;
 mod collect;
 mod cycle;
+mod delivery;
 mod guests;
 mod poll;
 mod publish;
@@ -17,12 +18,13 @@ use anyhow::{Result, bail};
 use table::Table;
 
 const HELP: &str = "\
-Usage: cargo xtask bench [poll] [guests] [publish] [collect] [cycle] [real] [swap]     all of them by default
+Usage: cargo xtask bench [poll] [guests] [publish] [collect] [delivery] [cycle] [real] [swap]     all of them by default
 
   poll      a poll of mem.max, fresh and warm, and a host call
   guests    every component in target/guests, of every language: size, compiling, loading, polls, memory
   publish   samples per second, signed, published and confirmed by a private RabbitMQ
   collect   samples per second from the queue to the store, signatures checked
+  delivery  samples per second by spool, fsync, window, size of messages and kind of queue; bytes in the spool; idle cost
   cycle     all of Ceilometer's meters at 10 to 5,000 instances of libvirt's test driver, in process and through
             libvirtd: time, CPU per sample, memory, and the bare calls beside it; needs root for the libvirtd
   real      the same at real qemu guests; needs root
@@ -44,7 +46,7 @@ fn main() -> Result<()> {
         }
         _ => {}
     }
-    const PARTS: [&str; 7] = ["poll", "guests", "publish", "collect", "cycle", "real", "swap"];
+    const PARTS: [&str; 8] = ["poll", "guests", "publish", "collect", "delivery", "cycle", "real", "swap"];
     if let Some(unknown) = arguments.iter().find(|word| !PARTS.contains(word)) {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
@@ -65,6 +67,9 @@ fn main() -> Result<()> {
     if wanted("collect") {
         collect::measure(&mut table)?;
     }
+    if wanted("delivery") {
+        delivery::measure(&mut table)?;
+    }
     if wanted("cycle") {
         cycle::measure(&mut table)?;
     }
@@ -78,4 +83,12 @@ fn main() -> Result<()> {
         println!("\n{table}");
     }
     Ok(())
+}
+
+/// A folder on a disk, for what a temporary one may have in memory: the project's own `target`.
+fn disk() -> std::path::PathBuf {
+    std::env::current_exe()
+        .ok()
+        .and_then(|own| own.parent().map(Into::into))
+        .unwrap_or_else(std::env::temp_dir)
 }

@@ -1,5 +1,6 @@
 //! Samples per second, signed and published with confirms.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use amqp::Broker;
@@ -12,7 +13,6 @@ use crate::table::Table;
 
 /// Samples of one run; about 320 MB in the broker.
 const SAMPLES: usize = 200_000;
-const BATCH: usize = 50;
 const RUNS: usize = 3;
 /// Batches that are handed over before the publisher is waited for: as many as its queue holds, so that none is dropped.
 const AHEAD: usize = 1_000;
@@ -35,8 +35,14 @@ pub fn measure(table: &mut Table) -> Result<()> {
 /// Publishes so many samples; gives samples per second, to the last confirm.
 pub async fn publish(url: &str, samples: &Samples, count: usize) -> Result<f64> {
     let amqp = AmqpSettings { brokers: vec![Broker::new(url.parse()?)], ..AmqpSettings::default() };
-    let publisher = Publisher::start(Settings { queue: AHEAD, ..Settings::new(Target::Amqp(amqp)) })?;
-    let source = std::sync::Arc::from("bench");
+    send(Settings::new(Target::Amqp(amqp)), samples, count).await
+}
+
+/// The same by these settings.
+pub async fn send(settings: Settings, samples: &Samples, count: usize) -> Result<f64> {
+    let size = settings.batch_size;
+    let publisher = Publisher::start(Settings { queue: AHEAD, ..settings })?;
+    let source = Arc::from("bench");
     // The connection and the declarations are not what is measured.
     publisher.publish(&source, samples.batch(1, 0));
     ensure!(publisher.flush(Duration::from_secs(30)).await, "the broker did not confirm a first sample");
@@ -45,8 +51,8 @@ pub async fn publish(url: &str, samples: &Samples, count: usize) -> Result<f64> 
     while sent < count {
         for _ in 0..AHEAD / 2 {
             if sent < count {
-                publisher.publish(&source, samples.batch(BATCH, sent));
-                sent += BATCH;
+                publisher.publish(&source, samples.batch(size, sent));
+                sent += size;
             }
         }
         while publisher.stats().waiting > (AHEAD / 2) as u64 {
@@ -57,7 +63,7 @@ pub async fn publish(url: &str, samples: &Samples, count: usize) -> Result<f64> 
     let took = started.elapsed();
     let stats = publisher.close(Duration::from_secs(5)).await;
     ensure!(
-        stats.dropped_samples() == 0 && stats.confirmed == count as u64 + 1,
+        stats.lost_samples() == 0 && stats.confirmed == count as u64 + 1,
         "not all were confirmed: {stats:?}"
     );
     Ok(count as f64 / took.as_secs_f64())
