@@ -32,12 +32,27 @@ pub struct Settings {
     pub secret: Secret,
     /// Where messages and samples go that cannot be stored.
     pub dead_letter: DeadLetter,
+    /// What the store keeps; everything, where neither bound is set.
+    pub retention: Retention,
     /// Samples at which a transaction is committed.
     pub commit_samples: usize,
     /// How long the first sample of a transaction waits for others to join it.
     pub commit_linger: Duration,
     /// Threads that decode messages and check signatures; 0 takes as many as there are processors, at most [`MAX_DECODERS`].
     pub decoders: usize,
+}
+
+/// What the store keeps: past either bound, the samples with the oldest timestamps are deleted, and resource metadata that no sample
+/// has any more. It is done piece by piece while samples are stored, for the fewest milliseconds at a time.
+///
+/// The file does not shrink: the pages that become free are filled by later samples.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Samples that are older than this are deleted, within the hour. Age is counted back from the newest sample's timestamp, or from
+    /// now where that is earlier, so that a clock that jumps ahead deletes nothing before its time.
+    pub age: Option<Duration>,
+    /// Bytes that the store may fill; beyond, samples are deleted until it is at 95 % of that.
+    pub bytes: Option<u64>,
 }
 
 /// The queue for what cannot be stored. It is reached through the default exchange, durable, and bounded by dropping its
@@ -100,6 +115,7 @@ impl Settings {
             store: store.into(),
             secret,
             dead_letter: DeadLetter::default(),
+            retention: Retention::default(),
             commit_samples: COMMIT_SAMPLES,
             commit_linger: COMMIT_LINGER,
             decoders: 0,

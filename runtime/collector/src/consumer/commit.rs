@@ -7,6 +7,8 @@
 //!                                                            store failure└──┘ back-off, a new connection
 //! ```
 //!
+//! Between batches, and while none comes, the same thread deletes what the store shall not keep any longer (`upkeep`).
+//!
 //! While a batch cannot be written nothing is acknowledged, so the broker stops handing out messages and keeps them. The batch
 //! is given up only when the collector stops: its messages come again.
 
@@ -23,6 +25,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::counters::Counters;
 use super::dead_letter::DeadLetter;
 use super::decode::{Decoded, Token, chain};
+use super::upkeep::Upkeep;
 use crate::store::{Appended, Row, StoreError, Writer};
 
 /// Ceiling of the first wait after a failure of the store.
@@ -48,6 +51,8 @@ pub(super) struct Committer {
     /// Messages of a transaction: when this many wait, the broker may be holding back others.
     pub messages: usize,
     pub linger: Duration,
+    /// Deletes old samples; none where everything is kept.
+    pub upkeep: Option<Upkeep>,
     pub counters: Arc<Counters>,
     /// Why the store takes nothing, as was said already; none while it does.
     pub trouble: Option<&'static str>,
@@ -59,7 +64,7 @@ impl Committer {
     /// Works until nobody sends any more, or nobody listens. Per batch, all of its messages are reported at once, so the channel
     /// holds no more than the broker has handed out.
     pub(super) fn run(mut self, decoded: &Receiver<Decoded>, settled: &UnboundedSender<Vec<Settled>>) {
-        while let Ok(first) = decoded.recv() {
+        while let Some(first) = self.next(decoded) {
             let (messages, rows) = self.gather(first, decoded);
             if !self.store(&rows) {
                 tracing::error!(
@@ -71,6 +76,27 @@ impl Committer {
             if settled.send(messages).is_err() {
                 break;
             }
+            if self.upkeep.as_ref().is_some_and(Upkeep::follows) {
+                self.tidy();
+            }
+        }
+    }
+
+    /// The next message, or none when there will be none. Until it comes, the store is kept within its bounds.
+    fn next(&mut self, decoded: &Receiver<Decoded>) -> Option<Decoded> {
+        loop {
+            let Some(upkeep) = &self.upkeep else { return decoded.recv().ok() };
+            match decoded.recv_timeout(upkeep.wait()) {
+                Ok(first) => return Some(first),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.tidy(),
+            }
+        }
+    }
+
+    fn tidy(&mut self) {
+        if let Some(upkeep) = &mut self.upkeep {
+            upkeep.work(&self.path, &mut self.writer, &self.counters);
         }
     }
 
@@ -168,6 +194,7 @@ mod tests {
             samples: 100,
             messages: 10,
             linger: Duration::from_millis(20),
+            upkeep: None,
             counters: Arc::default(),
             trouble: None,
             give_up: Arc::default(),

@@ -15,6 +15,8 @@ pub(super) struct Counters {
     pub store_failures: AtomicU64,
     pub dead_letters: AtomicU64,
     pub connections: AtomicU64,
+    pub deleted_by_age: AtomicU64,
+    pub deleted_by_size: AtomicU64,
     /// By the label of the reason; labels are constants of the code, so there are few.
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
@@ -34,6 +36,8 @@ impl Counters {
             store_failures: self.store_failures.load(Relaxed),
             dead_letters: self.dead_letters.load(Relaxed),
             connections: self.connections.load(Relaxed),
+            deleted_by_age: self.deleted_by_age.load(Relaxed),
+            deleted_by_size: self.deleted_by_size.load(Relaxed),
         }
     }
 }
@@ -57,6 +61,10 @@ pub struct Summary {
     pub dead_letters: u64,
     /// Connections made.
     pub connections: u64,
+    /// Samples deleted because they had become too old.
+    pub deleted_by_age: u64,
+    /// Samples deleted because the store had become too large.
+    pub deleted_by_size: u64,
 }
 
 impl std::fmt::Display for Summary {
@@ -69,6 +77,13 @@ impl std::fmt::Display for Summary {
         for (label, count) in &self.refused {
             write!(f, ", {count} refused ({label})")?;
         }
-        write!(f, ", {dead_letters} dead letters")
+        write!(f, ", {dead_letters} dead letters")?;
+        // Nobody who keeps everything needs to read that nothing was deleted.
+        for (count, bound) in [(self.deleted_by_age, "age"), (self.deleted_by_size, "size")] {
+            if count > 0 {
+                write!(f, ", {count} deleted by {bound}")?;
+            }
+        }
+        Ok(())
     }
 }

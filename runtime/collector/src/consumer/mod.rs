@@ -13,6 +13,7 @@
 //! | `ledger` | which messages are settled, and which acknowledgement says so |
 //! | `decode` | a message body to rows and refusals |
 //! | `commit` | rows to the store, in transactions |
+//! | `upkeep` | when old samples are deleted, and how many at a time |
 //! | `dead_letter` | what cannot be stored, to a queue of its own |
 //! | `counters` | what happened so far |
 //!
@@ -26,6 +27,7 @@
 //! |---|---|
 //! | a body that cannot be read, a sample that is forged or malformed | dead-lettered with the reason; the other samples are stored |
 //! | the store is locked, full, gone | the batch is tried again with back-off; nothing is acknowledged, so the broker keeps what comes |
+//! | old samples cannot be deleted | it is said once and tried again with back-off; samples are stored meanwhile |
 //! | a thread panics | the collector ends with an error, for a supervisor to start it anew; unsettled messages come again |
 //! | the connection breaks, a queue is deleted | reconnected with back-off and jitter, declared anew; unsettled messages come again |
 //! | the broker refuses a dead letter | its message stays unacknowledged, the session ends and begins anew |
@@ -45,6 +47,7 @@ mod decode;
 mod ledger;
 mod run;
 mod session;
+mod upkeep;
 
 pub use counters::Summary;
 pub use run::{CollectError, run};

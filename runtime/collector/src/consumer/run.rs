@@ -14,6 +14,7 @@ use super::commit::Committer;
 use super::counters::{Counters, Summary};
 use super::decode::{Decoder, chain};
 use super::session::{DRAIN, Pipeline, Session, SessionError};
+use super::upkeep::Upkeep;
 use crate::Settings;
 use crate::settings::MAX_DECODERS;
 use crate::store::{StoreError, Writer};
@@ -91,6 +92,7 @@ async fn start(
         // Half of what one queue hands out: the other half is decoded meanwhile.
         messages: usize::from(settings.prefetch.div_ceil(2).max(1)),
         linger: settings.commit_linger,
+        upkeep: Upkeep::new(settings.retention),
         counters: counters.clone(),
         trouble: None,
         give_up: give_up.clone(),

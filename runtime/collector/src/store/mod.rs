@@ -1,10 +1,11 @@
-//! The store: one SQLite file, one writer, any number of readers.
+//! The store: one SQLite file, one writer in a process, any number of readers.
 //!
 //! | module | what it holds |
 //! |---|---|
 //! | `schema` | tables, indexes, migrations |
 //! | `row` | a sample in the form in which it is inserted |
 //! | `writer` | the one that inserts, in large transactions |
+//! | `upkeep` | deletion: of samples, and of what no sample refers to any more |
 //! | `reader` | connections that only read, while the writer writes |
 //!
 //! # What an acknowledgement is worth
@@ -24,11 +25,13 @@ mod id;
 mod reader;
 mod row;
 mod schema;
+mod upkeep;
 mod writer;
 
 pub use error::StoreError;
 pub use reader::Store;
 pub use row::Row;
+pub use upkeep::Swept;
 pub use writer::{Appended, Writer};
 
 pub(crate) use id::MessageId;

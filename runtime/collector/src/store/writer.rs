@@ -1,4 +1,4 @@
-//! The one writer of the store.
+//! The one writer of the store, of this process.
 //!
 //! A batch is one transaction: all of it is on the disk when [`Writer::append`] returns, or nothing is. A `message_id` that the
 //! store has already is skipped and counted, so that a redelivered message changes nothing.
@@ -6,6 +6,9 @@
 //! Ids of meters, resources and metadata are remembered between batches. What a failed transaction added is forgotten with the
 //! writer: after an error it must be opened anew, which the borrow of [`Writer::append`] cannot enforce, so a failed writer
 //! refuses.
+//!
+//! Other processes may write to the same file, another collector for one. Each transaction takes the lock for writing before it reads
+//! anything, and waits for it; ids that somebody has deleted since are not remembered beyond that (see `upkeep`).
 
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
@@ -16,13 +19,13 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use sample::Timestamp;
 
-use super::dictionary::{Ids, Table};
+use super::dictionary::{Ends, Ids, Kept, KeptTable, Table};
 use super::error::StoreError;
 use super::row::{Form, Row};
 use super::schema;
 
 /// How long another program's lock is waited for before it is an error (which is then tried again, with back-off).
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 /// SQLite's page cache in KiB: the pages that the samples of one polling cycle touch, for some ten thousand resources.
 const CACHE_KIB: i64 = 64 << 10;
 /// Pages in the log at which they are moved into the file: at 4 KiB, 32 MiB. SQLite's default of 1,000 is a single
@@ -30,6 +33,11 @@ const CACHE_KIB: i64 = 64 << 10;
 const CHECKPOINT_PAGES: i64 = 8_000;
 /// The log is cut to this size after it was larger, in bytes.
 const JOURNAL_LIMIT: i64 = 256 << 20;
+/// Metadata and resources are kept beyond the last sample that refers to them for this part of all samples, at least for so many. Each
+/// entry in use is written anew whenever its time is over, so that more would keep what is of no use longer, and less would write more.
+const KEPT_AHEAD_PART: i64 = 4;
+/// See [`KEPT_AHEAD_PART`].
+const KEPT_AHEAD_LEAST: i64 = 10_000;
 /// Owner and group may read: metadata are the tenants'.
 const MODE: u32 = 0o640;
 
@@ -45,14 +53,16 @@ pub struct Appended {
 /// The connection that writes.
 #[derive(Debug)]
 pub struct Writer {
-    connection: Connection,
+    pub(super) connection: Connection,
     meters: Ids<String>,
-    resources: Ids<String>,
+    resources: Ids<String, Kept>,
     projects: Ids<String>,
     accounts: Ids<String>,
     forms: Ids<Form>,
-    metadata: Ids<[u8; 32]>,
-    failed: bool,
+    metadata: Ids<[u8; 32], Kept>,
+    /// The store's generation when those were read; none before the first transaction.
+    generation: Option<i64>,
+    pub(super) failed: bool,
 }
 
 impl Writer {
@@ -88,6 +98,7 @@ impl Writer {
             accounts: Ids::default(),
             forms: Ids::default(),
             metadata: Ids::default(),
+            generation: None,
             failed: false,
         })
     }
@@ -107,8 +118,16 @@ impl Writer {
     }
 
     fn transact(&mut self, rows: &[Row]) -> rusqlite::Result<Appended> {
-        let Self { connection, meters, resources, projects, accounts, forms, metadata, .. } = self;
+        let Self { connection, meters, resources, projects, accounts, forms, metadata, generation, .. } =
+            self;
         let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+        let present = Present::read(&transaction)?;
+        // Somebody deleted entries, so that an id may be nobody's by now, or another's.
+        if generation.replace(present.generation) != Some(present.generation) {
+            resources.forget();
+            metadata.forget();
+        }
+        let ends = present.ends(rows.len());
         let mut appended = Appended::default();
         {
             let name = |table: &str| {
@@ -119,7 +138,13 @@ impl Writer {
                 )
             };
             let mut meter_table = name("meter")?;
-            let mut resource_table = name("resource")?;
+            let mut resource_table = KeptTable::new(
+                &transaction,
+                "SELECT id, kept_until FROM resource WHERE name = ?1",
+                "INSERT INTO resource (name, kept_until) VALUES (?1, ?2)",
+                "UPDATE resource SET kept_until = max(kept_until, ?2) WHERE id = ?1",
+                ends,
+            )?;
             let mut project_table = name("project")?;
             let mut account_table = name("account")?;
             let mut form_table = Table::new(
@@ -127,10 +152,12 @@ impl Writer {
                 "SELECT id FROM form WHERE kind = ?1 AND unit = ?2 AND source = ?3",
                 "INSERT INTO form (kind, unit, source) VALUES (?1, ?2, ?3)",
             )?;
-            let mut metadata_table = Table::new(
+            let mut metadata_table = KeptTable::new(
                 &transaction,
-                "SELECT id FROM metadata WHERE hash = ?1",
-                "INSERT INTO metadata (hash, fields) VALUES (?1, ?2)",
+                "SELECT id, kept_until FROM metadata WHERE sha256 = ?1",
+                "INSERT INTO metadata (sha256, fields, kept_until) VALUES (?1, ?2, ?3)",
+                "UPDATE metadata SET kept_until = max(kept_until, ?2) WHERE id = ?1",
+                ends,
             )?;
             let mut insert = transaction.prepare_cached(
                 "INSERT INTO sample (message_id, meter, resource, project, account, form, metadata, timestamp, recorded_at, \
@@ -142,17 +169,30 @@ impl Writer {
                 let optional = |name: &Option<String>, ids: &mut Ids<String>, table: &mut Table<'_>| {
                     name.as_ref().map(|name| named(name, ids, table)).transpose()
                 };
-                let fields = match metadata.get(&row.metadata.hash) {
-                    Some(id) => id,
+                let hash = row.metadata.hash;
+                let fields = match metadata.get(&hash) {
+                    Some(entry) if metadata_table.holds(entry) => entry,
+                    Some(entry) => metadata.remember(hash, metadata_table.keep(entry)?),
                     // A duplicate's metadata would stay in the store without a sample.
                     None if known.exists([&row.message_id])? => {
                         appended.duplicates += 1;
                         continue;
                     }
                     None => {
-                        let hash = row.metadata.hash;
-                        let id = metadata_table.id([&hash[..]], params![&hash[..], row.metadata.text])?;
-                        metadata.remember(hash, id)
+                        let end = metadata_table.end();
+                        let added = params![&hash[..], row.metadata.text, end];
+                        let entry = metadata_table.entry([&hash[..]], added)?;
+                        metadata.remember(hash, metadata_table.keep(entry)?)
+                    }
+                };
+                let resource = match resources.get(&row.resource_id) {
+                    Some(entry) if resource_table.holds(entry) => entry,
+                    Some(entry) => resources.remember(row.resource_id.clone(), resource_table.keep(entry)?),
+                    None => {
+                        let end = resource_table.end();
+                        let entry =
+                            resource_table.entry([&row.resource_id], params![row.resource_id, end])?;
+                        resources.remember(row.resource_id.clone(), resource_table.keep(entry)?)
                     }
                 };
                 let form = match forms.get(&row.form) {
@@ -166,11 +206,11 @@ impl Writer {
                 let inserted = insert.execute(params![
                     row.message_id,
                     named(&row.meter, meters, &mut meter_table)?,
-                    named(&row.resource_id, resources, &mut resource_table)?,
+                    resource.id,
                     optional(&row.project_id, projects, &mut project_table)?,
                     optional(&row.user_id, accounts, &mut account_table)?,
                     form,
-                    fields,
+                    fields.id,
                     row.timestamp,
                     recorded_at,
                     row.volume,
@@ -182,6 +222,32 @@ impl Writer {
         }
         transaction.commit()?;
         Ok(appended)
+    }
+}
+
+/// The store as a transaction finds it.
+struct Present {
+    generation: i64,
+    /// The ids of the first and the last sample; both 0 where there is none.
+    first: i64,
+    last: i64,
+}
+
+impl Present {
+    fn read(transaction: &Transaction<'_>) -> rusqlite::Result<Self> {
+        // Two subqueries, each answered by a look at one end; min and max in one query would read the whole table.
+        let mut read = transaction.prepare_cached(
+            "SELECT generation, (SELECT coalesce(min(id), 0) FROM sample), (SELECT coalesce(max(id), 0) FROM sample) \
+             FROM upkeep",
+        )?;
+        read.query_row([], |row| Ok(Self { generation: row.get(0)?, first: row.get(1)?, last: row.get(2)? }))
+    }
+
+    /// How long metadata and resources are kept that this many new samples refer to. SQLite counts a new sample's id on from the last one.
+    fn ends(&self, samples: usize) -> Ends {
+        let least = self.last.saturating_add(i64::try_from(samples).unwrap_or(i64::MAX));
+        let ahead = ((self.last - self.first) / KEPT_AHEAD_PART).max(KEPT_AHEAD_LEAST);
+        Ends { least, written: least.saturating_add(ahead) }
     }
 }
 
