@@ -61,6 +61,9 @@ pub struct Retention {
 pub struct DeadLetter {
     /// The queue's name.
     pub queue: String,
+    /// A durable fanout exchange that the queue is bound to, for the broker's own dead letters: what `dead-letter-exchange` of a policy
+    /// names.
+    pub exchange: String,
     /// `x-max-length` of the queue when the collector creates it.
     pub max_messages: u32,
     /// `x-max-length-bytes` of the queue when the collector creates it.
@@ -80,6 +83,8 @@ pub const PREFETCH: u16 = 400;
 pub const MAX_MESSAGE_BYTES: usize = sample::bounds::MAX_BODY;
 /// The default of [`DeadLetter::queue`].
 pub const DEAD_LETTER_QUEUE: &str = "nephoscope.dead-letter";
+/// The default of [`DeadLetter::exchange`].
+pub const DEAD_LETTER_EXCHANGE: &str = "nephoscope.dead-letter";
 /// The default of [`DeadLetter::max_messages`].
 pub const DEAD_LETTER_MESSAGES: u32 = 10_000;
 /// The default of [`DeadLetter::max_bytes`].
@@ -95,6 +100,7 @@ impl Default for DeadLetter {
     fn default() -> Self {
         Self {
             queue: DEAD_LETTER_QUEUE.to_owned(),
+            exchange: DEAD_LETTER_EXCHANGE.to_owned(),
             max_messages: DEAD_LETTER_MESSAGES,
             max_bytes: DEAD_LETTER_BYTES,
         }

@@ -40,6 +40,7 @@ pub(crate) static FILE: Section = Section {
         ),
         key("commit", "mapping", "", "How samples are gathered into transactions."),
         key("dead_letter", "mapping", "", "Where messages and samples go that cannot be stored."),
+        key("retention", "mapping", "", "How long samples are kept; absent, for ever."),
     ],
 };
 
@@ -98,8 +99,35 @@ pub(crate) static DEAD_LETTER: Section = Section {
     about: "A durable queue for what cannot be stored, with the reason; past its bounds the oldest messages go.",
     keys: &[
         key("queue", "text", "nephoscope.dead-letter", "The queue's name."),
+        key(
+            "exchange",
+            "text",
+            "nephoscope.dead-letter",
+            "A durable fanout exchange that the queue is bound to, for the broker's own dead letters: what `dead-letter-exchange` of a policy names.",
+        ),
         key("max_messages", "number", "10000", "Its length, where the collector creates it."),
         key("max_bytes", "size", "256MiB", "Its size, where the collector creates it."),
+    ],
+};
+
+pub(crate) static RETENTION: Section = Section {
+    title: "the section `retention`",
+    path: "retention",
+    about: "What the store keeps. Past either bound the samples with the oldest timestamps are deleted, little by little. The file does not shrink: what becomes free is \
+            filled by later samples.",
+    keys: &[
+        key(
+            "age",
+            "duration",
+            "",
+            "Older samples are deleted, within the hour. It is counted back from the newest sample, or from now where that is earlier: a clock that jumps ahead deletes nothing.",
+        ),
+        key(
+            "size",
+            "size",
+            "",
+            "Bytes that the samples may take; beyond, they are deleted down to 95 % of it.",
+        ),
     ],
 };
 
@@ -137,8 +165,14 @@ fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<Settings> {
     }
     if let Some(map) = map.section(d, "dead_letter", &DEAD_LETTER) {
         map.set(d, "queue", &mut settings.dead_letter.queue, broker::amqp_name);
+        map.set(d, "exchange", &mut settings.dead_letter.exchange, broker::amqp_name);
         map.set(d, "max_messages", &mut settings.dead_letter.max_messages, value::number(1, 100_000_000));
         map.set(d, "max_bytes", &mut settings.dead_letter.max_bytes, value::size(1 << 20, 1 << 30));
+    }
+    if let Some(map) = map.section(d, "retention", &RETENTION) {
+        let ages = value::duration(Duration::from_secs(60), Duration::from_secs(100 * 366 * 86_400));
+        settings.retention.age = map.optional(d, "age", ages);
+        settings.retention.bytes = map.optional(d, "size", value::size(1 << 20, 1 << 50));
     }
     map.required(d, "amqp", |d, node| {
         let map = Map::open(d, node, &AMQP, Unknown::Refuse)?;

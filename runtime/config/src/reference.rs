@@ -40,7 +40,7 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
 /// The mappings of a collector's file.
 pub fn collector_sections() -> Vec<&'static Section> {
     use collector_file::*;
-    vec![&FILE, &AMQP, &broker::TLS_SECTION, &COMMIT, &DEAD_LETTER, &SECRET]
+    vec![&FILE, &AMQP, &broker::TLS_SECTION, &COMMIT, &DEAD_LETTER, &RETENTION, &SECRET]
 }
 
 /// The mappings of a case file. What a guest may use is told with the pipeline file.

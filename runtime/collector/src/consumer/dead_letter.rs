@@ -4,12 +4,15 @@
 //! `{"refused": [{"index", "reason", "fault", "sample"}, …]}`. Headers tell the rest; they are in `headers`.
 //!
 //! The queue is bounded and drops its oldest: it is for people to look into, and a flood of forgeries must neither fill the
-//! broker's disk nor stop the collector. It is durable and the messages are persistent, whatever the sample queues are.
+//! broker's disk nor stop the collector. The broker's own dead letters come through an exchange: those have `x-death` and no header of
+//! ours. It is durable and the messages are persistent, whatever the sample queues are.
 
-use amqp::lapin::options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions};
+use amqp::lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+};
 use amqp::lapin::protocol::{AMQPErrorKind, AMQPSoftError};
 use amqp::lapin::types::{AMQPValue, FieldTable};
-use amqp::lapin::{self, BasicProperties, Channel, Connection, ErrorKind};
+use amqp::lapin::{self, BasicProperties, Channel, Connection, ErrorKind, ExchangeKind};
 use sample::Timestamp;
 
 use super::decode::{Origin, Refused};
@@ -152,6 +155,15 @@ impl Undertaker {
         };
         let channel =
             open.await.map_err(|source| DeadLetterError::Declare { queue: queue.clone(), source })?;
+        if let Err(error) = exchange(connection, settings).await {
+            // What this collector buries does not go through it.
+            tracing::warn!(
+                exchange = settings.exchange,
+                queue,
+                error = &error as &dyn std::error::Error,
+                "the exchange for the broker's own dead letters cannot be had: a policy that names it would lose them"
+            );
+        }
         Ok(Self { channel, queue: queue.clone() })
     }
 
@@ -171,6 +183,25 @@ impl Undertaker {
             false => Err(DeadLetterError::Refused { queue: self.queue.clone() }),
         }
     }
+}
+
+/// The exchange that a policy of the operator's may name as `dead-letter-exchange`, as it is or created, with the queue bound to it: whatever
+/// the routing key, for the broker keeps that of the message.
+async fn exchange(connection: &Connection, settings: &settings::DeadLetter) -> lapin::Result<()> {
+    let name = || settings.exchange.as_str().into();
+    let declare = async |passive| {
+        let channel = connection.create_channel().await?;
+        let options = ExchangeDeclareOptions { passive, durable: !passive, ..Default::default() };
+        channel.exchange_declare(name(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
+        Ok(channel)
+    };
+    let channel = match declare(true).await {
+        Err(error) if is_missing(&error) => declare(false).await?,
+        found => found?,
+    };
+    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+    channel.queue_bind(settings.queue.as_str().into(), name(), "".into(), options, none).await?;
+    channel.close(200, "OK".into()).await
 }
 
 fn arguments(settings: &settings::DeadLetter) -> FieldTable {

@@ -157,6 +157,7 @@ async fn work(
                     let ended = session.await;
                     // What it would say is of no interest: the connection may be broken already.
                     let _ = tokio::time::timeout(CLOSE, connection.close(200, "OK".into())).await;
+                    connection.abort();
                     match ended {
                         Err(SessionError::Committer) => return Err(CollectError::Ended),
                         ended => ended.map_err(|error| (error.label(), chain(&error))),
