@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bus;
+pub mod chaos;
 pub mod genuine;
 mod host;
 pub mod notification;

@@ -167,11 +167,15 @@ fn read(file: &Path) -> String {
     String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
 
-/// The program's file: two folders above the tests' own executable, `target/debug/deps/…`.
+/// The program's file: beside this executable, or a folder above the tests' own, `target/debug/deps/…`.
 pub fn path() -> PathBuf {
     let own = std::env::current_exe().unwrap_or_else(|error| panic!("this executable has no path: {error}"));
-    let folder = own.parent().and_then(Path::parent).unwrap_or(Path::new("/"));
-    let path = folder.join("nephoscope");
+    let folder = own.parent().unwrap_or(Path::new("/"));
+    let beside = folder.join("nephoscope");
+    if beside.exists() {
+        return beside;
+    }
+    let path = folder.parent().unwrap_or(Path::new("/")).join("nephoscope");
     assert!(path.exists(), "{} is missing: build it first, `cargo build -p nephoscope`", path.display());
     path
 }
