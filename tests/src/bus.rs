@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use amqp::lapin::options::{
-    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions,
-    QueueDeclareOptions,
+    BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions,
+    QueueBindOptions, QueueDeclareOptions,
 };
 use amqp::lapin::types::{AMQPValue, FieldTable};
 use amqp::lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind};
@@ -193,6 +193,40 @@ impl Bus {
             let options = QueueDeclareOptions { passive: true, ..Default::default() };
             let state = channel.queue_declare(queue.into(), options, FieldTable::default()).await?;
             Ok(state.message_count())
+        })
+    }
+
+    /// Takes the binding of a queue to Ceilometer's exchange away.
+    ///
+    /// # Errors
+    /// The broker refuses.
+    pub fn unbind(&self, queue: &str, routing_key: &str) -> Result<()> {
+        self.wait(async {
+            let channel = self.connection.create_channel().await?;
+            let none = FieldTable::default();
+            channel.queue_unbind(queue.into(), EXCHANGE.into(), routing_key.into(), none).await?;
+            Ok(())
+        })
+    }
+
+    /// Takes the first message of a queue and gives it back so many times, as a consumer that dies over it does; or, without any, rejects it
+    /// for good.
+    ///
+    /// # Errors
+    /// The queue is empty, also before the last time.
+    pub fn give_back(&self, queue: &str, times: usize) -> Result<()> {
+        self.wait(async {
+            let channel = self.connection.create_channel().await?;
+            for _ in 0..times.max(1) {
+                let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await?;
+                let tag = got.context("no message")?.delivery.delivery_tag;
+                channel
+                    .basic_nack(tag, BasicNackOptions { requeue: times > 0, ..Default::default() })
+                    .await?;
+            }
+            // What was given back is with the broker when it has answered this.
+            channel.close(200, "OK".into()).await?;
+            Ok(())
         })
     }
 

@@ -7,6 +7,7 @@
 
 mod bench;
 mod cargo;
+mod chaos;
 mod demo;
 mod fuzz;
 mod guests;
@@ -31,6 +32,9 @@ Commands:
   lab up|down|status        a private RabbitMQ, and a private libvirtd with small guests, to work with
   fuzz TARGET [ARGUMENTS...]  one fuzz target of tests/fuzz until it finds something; arguments are libFuzzer's
   bench [ARGUMENTS...]      what a sample costs, from libvirt to the store
+  chaos [--minutes N] [--seed N] [PART...]
+                            kills, stops and cuts off agents, brokers and collectors, and compares the samples that were
+                            taken with those that are stored: single, disks, cluster; all of them by default
   guests [LANGUAGE...]      build the guests into target/guests, of all languages by default: rust, c, go, …, as the
                             folders of guests/ are called
   setup [guests|demo|test]  only install what is missing
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         ["lab", "down"] => lab_command::down(),
         ["lab", "status"] => lab_command::status(),
         ["bench", arguments @ ..] => bench::run(arguments),
+        ["chaos", arguments @ ..] => chaos::run(arguments),
         ["guests", languages @ ..] => guests::command(languages),
         ["setup"] | ["setup", "test"] => setup::command(setup::Need::Test),
         ["setup", "guests"] => setup::command(setup::Need::Guests),

@@ -181,8 +181,10 @@ impl Worker<'_> {
     }
 
     async fn pause(&mut self) {
+        // Among suspects each break tells something: they are gone through without long waits.
+        let wait = if self.suspects.are_any() { amqp::backoff::LEAST } else { self.backoff.next_wait() };
         tokio::select! {
-            () = tokio::time::sleep(self.backoff.next_wait()) => {}
+            () = tokio::time::sleep(wait) => {}
             () = self.shared.queue.closed() => {}
         }
     }

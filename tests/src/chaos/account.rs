@@ -93,3 +93,40 @@ impl fmt::Display for Account {
         write!(f, "taken {taken}, stored {stored}, lost {lost}, doubled {doubled}")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two runs of two cycles and more, of two instances: numbers by run and instance.
+    fn account(numbers: [[&[u64]; 2]; 2], cycles: [u64; 2]) -> Account {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("samples.db");
+        let store = Connection::open(&path).unwrap();
+        store.execute_batch("CREATE TABLE sample (resource, timestamp, volume)").unwrap();
+        for (run, instances) in numbers.iter().enumerate() {
+            for (instance, numbers) in instances.iter().enumerate() {
+                for (at, number) in numbers.iter().enumerate() {
+                    let row = rusqlite::params![instance as i64, (run * 1_000 + 10 + at) as i64, number.to_string()];
+                    store.execute("INSERT INTO sample VALUES (?1, ?2, ?3)", row).unwrap();
+                }
+            }
+        }
+        let runs = [Run { started: 0, cycles: cycles[0] }, Run { started: 1_000, cycles: cycles[1] }];
+        Account::of(&path, &runs, 2).unwrap()
+    }
+
+    #[test]
+    fn gaps_ends_and_repetitions_are_found() {
+        let whole = account([[&[1, 2, 3], &[1, 2]], [&[1], &[1, 2]]], [2, 1]);
+        assert_eq!(whole, Account { taken: 8, stored: 8, lost: 0, doubled: 0 });
+        let gap = account([[&[1, 3], &[1, 2]], [&[1], &[1]]], [2, 1]);
+        assert_eq!((gap.lost, gap.doubled), (1, 0));
+        let end = account([[&[1, 2], &[1]], [&[1], &[1]]], [4, 1]);
+        assert_eq!((end.lost, end.doubled), (5, 0));
+        let twice = account([[&[1, 2, 2], &[1, 2]], [&[1], &[1, 1]]], [2, 1]);
+        assert_eq!((twice.lost, twice.doubled), (0, 2));
+        let nothing = account([[&[1, 2], &[1, 2]], [&[1], &[]]], [2, 1]);
+        assert_eq!((nothing.lost, nothing.taken), (1, 6));
+    }
+}

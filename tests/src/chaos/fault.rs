@@ -58,6 +58,8 @@ pub enum Fault {
     FullStore,
     /// A node of the cluster is killed: the one that leads the queue, or another.
     KillNode,
+    /// Two nodes of three are: the third takes messages, and confirms none.
+    LoseMajority,
 }
 
 impl Fault {
@@ -76,7 +78,7 @@ impl Fault {
                 Self::Stall,
             ],
             Setting::SmallDisks => &[Self::FullSpool, Self::FullStore, Self::KillAgent, Self::KillCollector],
-            Setting::Cluster => &[Self::KillNode, Self::KillAgent, Self::KillCollector],
+            Setting::Cluster => &[Self::KillNode, Self::LoseMajority, Self::KillAgent, Self::KillCollector],
         }
     }
 
@@ -163,6 +165,15 @@ impl Fault {
                 sleep(time);
                 cluster.start_again(node)?;
             }
+            Self::LoseMajority => {
+                let kept = world.chance.below(3) as usize;
+                let time = world.chance.millis(2_000, 8_000);
+                let cluster = world.cluster()?;
+                let others = || (0..3).filter(|node| *node != kept);
+                others().try_for_each(|node| cluster.kill(node))?;
+                sleep(time);
+                others().try_for_each(|node| cluster.start_again(node))?;
+            }
         }
         Ok(())
     }
@@ -183,6 +194,7 @@ impl fmt::Display for Fault {
             Self::FullSpool => "spool's disk full",
             Self::FullStore => "store's disk full",
             Self::KillNode => "node of the cluster killed",
+            Self::LoseMajority => "two nodes of the cluster killed",
         })
     }
 }

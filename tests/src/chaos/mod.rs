@@ -18,4 +18,4 @@ mod world;
 
 pub use account::Account;
 pub use fault::{Chance, Fault};
-pub use world::{Setting, World};
+pub use world::{Setting, World, sequence};

@@ -56,8 +56,8 @@ pub struct World {
     site: Site,
 }
 
-/// A guest that counts its polls of each instance.
-fn sequence() -> Vec<u8> {
+/// A guest that counts its polls of each instance, in its `state`.
+pub fn sequence() -> Vec<u8> {
     let state = "nephoscope:meter/state@0.1.0";
     let imports = format!(
         r#"(import "{state}" "get" (func $get (param i32 i32 i32)))
