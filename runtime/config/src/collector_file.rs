@@ -126,7 +126,7 @@ pub(crate) static RETENTION: Section = Section {
             "size",
             "size",
             "",
-            "Bytes that the samples may take; beyond, they are deleted down to 95 % of it.",
+            "Bytes of the file that may be in use, indexes included; beyond, samples are deleted down to 95 % of it.",
         ),
     ],
 };

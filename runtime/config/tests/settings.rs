@@ -467,7 +467,8 @@ fn the_collectors_file_reaches_its_settings() {
         "amqp: {urls: ['amqp://u:hunter2@a/', 'amqp://b/v'], control_exchange: x, topics: t, metering_topic: '', \
          amqp_durable_queues: on, rabbit_qos_prefetch_count: 7, heartbeat: 0}\n\
          store: data.db\ntelemetry_secret: hunter2\nmax_message_bytes: 1MiB\ndecoders: 3\n\
-         commit: {samples: 10, linger: 1s}\ndead_letter: {queue: q, max_messages: 5, max_bytes: 2MiB}\n",
+         commit: {samples: 10, linger: 1s}\ndead_letter: {queue: q, exchange: x, max_messages: 5, max_bytes: 2MiB}\n\
+         retention: {age: 30d, size: 2GiB}\n",
     )
     .unwrap();
     let loaded = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}"));
@@ -480,6 +481,9 @@ fn the_collectors_file_reaches_its_settings() {
     assert_eq!((settings.prefetch, settings.max_message_bytes, settings.decoders), (7, 1 << 20, 3));
     assert_eq!(settings.store, folder.path().join("data.db"));
     assert_eq!((settings.commit_samples, settings.commit_linger), (10, Duration::from_secs(1)));
+    assert_eq!(settings.retention.age, Some(Duration::from_secs(30 * 86_400)));
+    assert_eq!(settings.retention.bytes, Some(2 << 30));
+    assert_eq!(settings.dead_letter.exchange, "x");
     let dead = &settings.dead_letter;
     assert_eq!((dead.queue.as_str(), dead.max_messages, dead.max_bytes), ("q", 5, 2 << 20));
     assert!(verify(&signed("hunter2"), &settings.secret));

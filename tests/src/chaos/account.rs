@@ -107,7 +107,11 @@ mod tests {
         for (run, instances) in numbers.iter().enumerate() {
             for (instance, numbers) in instances.iter().enumerate() {
                 for (at, number) in numbers.iter().enumerate() {
-                    let row = rusqlite::params![instance as i64, (run * 1_000 + 10 + at) as i64, number.to_string()];
+                    let row = rusqlite::params![
+                        instance as i64,
+                        (run * 1_000 + 10 + at) as i64,
+                        number.to_string()
+                    ];
                     store.execute("INSERT INTO sample VALUES (?1, ?2, ?3)", row).unwrap();
                 }
             }

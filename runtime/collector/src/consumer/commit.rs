@@ -207,6 +207,35 @@ mod tests {
     }
 
     #[test]
+    fn old_samples_go_beside_new_ones_and_while_none_comes() {
+        let fixture = Fixture::with(20_000);
+        let mut committer = committer(&fixture);
+        let keep = crate::settings::Retention { age: Some(Duration::from_secs(3_600)), bytes: None };
+        committer.upkeep = Upkeep::new(keep);
+        let counters = committer.counters.clone();
+        let (sender, receiver) = mpsc::sync_channel(8);
+        let (settled, mut reports) = tokio::sync::mpsc::unbounded_channel();
+        let thread = thread::spawn(move || committer.run(&receiver, &settled));
+        // The newest sample is the one that ages are counted back from.
+        for number in 0..20 {
+            sender.send(decoded(number + 1, 20_000 + number as usize..20_001 + number as usize)).unwrap();
+            reports.blocking_recv().unwrap();
+        }
+        let begun = Instant::now();
+        while counters.deleted_by_age.load(Relaxed) < 16_399 && begun.elapsed() < Duration::from_secs(60) {
+            thread::sleep(Duration::from_millis(10));
+        }
+        drop(sender);
+        thread.join().unwrap();
+        let summary = counters.summary();
+        assert_eq!((summary.stored, summary.store_failures), (20, 0));
+        // Those of more than an hour before the newest there was when it was looked.
+        assert!((16_399..=16_419).contains(&summary.deleted_by_age), "{summary:?}");
+        let left = fixture.writer.times().unwrap().unwrap();
+        assert!(left.1 - left.0 <= 3_620 * 1_000_000);
+    }
+
+    #[test]
     fn a_message_is_settled_once_its_samples_can_be_read() {
         let fixture = Fixture::new();
         let committer = committer(&fixture);

@@ -141,7 +141,7 @@ impl Undertaker {
             let channel =
                 match channel.queue_declare(queue.as_str().into(), passive, FieldTable::default()).await {
                     Ok(_) => channel,
-                    Err(error) if is_missing(&error) => {
+                    Err(error) if is(&error, &AMQPSoftError::NOTFOUND) => {
                         // The broker closed the channel over it.
                         let channel = connection.create_channel().await?;
                         let durable = QueueDeclareOptions { durable: true, ..Default::default() };
@@ -195,8 +195,9 @@ async fn exchange(connection: &Connection, settings: &settings::DeadLetter) -> l
         channel.exchange_declare(name(), ExchangeKind::Fanout, options, FieldTable::default()).await?;
         Ok(channel)
     };
-    let channel = match declare(true).await {
-        Err(error) if is_missing(&error) => declare(false).await?,
+    // Not passively, which would take one of another type as well.
+    let channel = match declare(false).await {
+        Err(error) if is(&error, &AMQPSoftError::ACCESSREFUSED) => declare(true).await?,
         found => found?,
     };
     let (options, none) = (QueueBindOptions::default(), FieldTable::default());
@@ -214,11 +215,9 @@ fn arguments(settings: &settings::DeadLetter) -> FieldTable {
     arguments
 }
 
-fn is_missing(error: &lapin::Error) -> bool {
+fn is(error: &lapin::Error, reply: &AMQPSoftError) -> bool {
     match error.kind() {
-        ErrorKind::ProtocolError(fault) => {
-            matches!(fault.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
-        }
+        ErrorKind::ProtocolError(fault) => matches!(fault.kind(), AMQPErrorKind::Soft(soft) if soft == reply),
         _ => false,
     }
 }

@@ -80,21 +80,30 @@ async fn start(
 ) -> Result<(Pipeline, thread::JoinHandle<()>), CollectError> {
     let path = settings.store.clone();
     let opened = tokio::task::spawn_blocking(move || Writer::open(&path)).await;
-    let writer = opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))?;
+    let (writer, trouble) = match opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))? {
+        Ok(writer) => (Some(writer), None),
+        // As while it runs: nothing is acknowledged until the store takes samples.
+        Err(error) if error.may_pass() => {
+            let (store, reason) = (settings.store.display(), error.label());
+            tracing::error!(%store, reason, error = chain(&error), "the store does not take samples; nothing is acknowledged meanwhile");
+            (None, Some(reason))
+        }
+        Err(error) => return Err(CollectError::Store(error)),
+    };
     let session = Arc::new(AtomicU64::new(NO_SESSION));
     let (work, messages) = mpsc::channel(settings.in_flight());
     let (decoded_sender, decoded) = std::sync::mpsc::sync_channel(DECODED_AHEAD);
     let (settled_sender, settled) = mpsc::unbounded_channel();
     let committer = Committer {
         path: settings.store.clone(),
-        writer: Some(writer.map_err(CollectError::Store)?),
+        writer,
         samples: settings.commit_samples.max(1),
         // Half of what one queue hands out: the other half is decoded meanwhile.
         messages: usize::from(settings.prefetch.div_ceil(2).max(1)),
         linger: settings.commit_linger,
         upkeep: Upkeep::new(settings.retention),
         counters: counters.clone(),
-        trouble: None,
+        trouble,
         give_up: give_up.clone(),
     };
     let committer = thread::Builder::new()

@@ -73,11 +73,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether it may pass without anybody's doing: a full disk, another program's lock.
+    pub fn may_pass(&self) -> bool {
+        matches!(self.label(), "disk-full" | "locked")
+    }
+
     /// The label that log lines, metrics and tests share.
     pub fn label(&self) -> &'static str {
         use rusqlite::ErrorCode;
         match self {
             Self::Missing(_) => "missing",
+            Self::Create { source, .. } if source.kind() == io::ErrorKind::StorageFull => "disk-full",
             Self::Create { .. } => "create",
             Self::Foreign => "foreign",
             Self::TooNew { .. } => "too-new",
@@ -88,6 +94,12 @@ impl StoreError {
             Self::Open { source, .. } | Self::Failed { source, .. } => match source.sqlite_error_code() {
                 Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "locked",
                 Some(ErrorCode::DiskFull) => "disk-full",
+                // The file that readers and writers share, which cannot grow.
+                Some(ErrorCode::SystemIoFailure)
+                    if extended(source) == rusqlite::ffi::SQLITE_IOERR_SHMSIZE =>
+                {
+                    "disk-full"
+                }
                 Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "read-only",
                 Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "damaged",
                 Some(ErrorCode::CannotOpen) => "open",
@@ -95,4 +107,8 @@ impl StoreError {
             },
         }
     }
+}
+
+fn extended(error: &rusqlite::Error) -> i32 {
+    error.sqlite_error().map_or(0, |error| error.extended_code)
 }

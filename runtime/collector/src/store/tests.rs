@@ -278,3 +278,31 @@ fn a_batch_that_fails_leaves_nothing_and_can_be_tried_again() {
     let mut writer = Writer::open(&fixture.path).unwrap();
     assert_eq!(writer.append(&rows).unwrap(), Appended { stored: 19_999, duplicates: 1 });
 }
+
+#[test]
+fn two_writers_at_once_store_what_both_have_once() {
+    const BATCHES: usize = 40;
+    let fixture = Fixture::new();
+    let work = |first: usize| {
+        let path = fixture.path.clone();
+        move || {
+            let mut writer = Writer::open(&path).unwrap();
+            let mut appended = (0, 0);
+            for batch in 0..BATCHES {
+                let start = first + batch * 50;
+                let rows: Vec<_> = (start..start + 100).map(|number| received(number).into()).collect();
+                // The lock is waited for, and got.
+                let done = writer.append(&rows).unwrap();
+                appended = (appended.0 + done.stored, appended.1 + done.duplicates);
+            }
+            appended
+        }
+    };
+    let threads = [0, 25].map(|first| std::thread::spawn(work(first)));
+    let done = threads.map(|thread| thread.join().unwrap());
+    let (stored, duplicates) = (done[0].0 + done[1].0, done[0].1 + done[1].1);
+    let different = (BATCHES - 1) * 50 + 100 + 25;
+    assert_eq!(stored, different);
+    assert_eq!(duplicates, 2 * BATCHES * 100 - different);
+    assert_eq!(fixture.count("sample"), i64::try_from(different).unwrap());
+}
