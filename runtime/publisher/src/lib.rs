@@ -1,22 +1,27 @@
 //! Batches of samples to AMQP, files and standard output, behind one type.
 //!
 //! ```text
-//!  publish(samples) ─▶ check ─▶ split ─▶ queue (bounded, drops its oldest) ─▶ worker ─▶ broker | file | stdout
-//!     never waits        └─ refused, counted by fault      ▲                     │
-//!                                                          └── not confirmed ────┘
+//!  publish(samples) ─▶ check ─▶ split ─▶ queue ─▶ spool (disk) ─▶ queue (memory, bounded) ─▶ worker ─▶ broker | file | stdout
+//!     never waits        └─ refused, counted by fault                ▲                          │
+//!                                                                    └────── not confirmed ─────┘
 //! ```
 //!
 //! A batch belongs to the publisher from [`Publisher::publish`] until the target has it: until the broker confirms its
 //! message, or the file's bytes are with the kernel. Whatever fails in between, the batch returns to the queue's
-//! front and is sent again: **at least once**, so a consumer may see a sample twice, under the same `message_id`.
+//! front and is sent again: **at least once**, so a consumer may see a sample twice, under the same `message_id`. With a [`spool`], that holds over
+//! the end of the process, too; without one, what waits is in memory alone.
 //!
 //! | what fails | what then happens |
 //! |---|---|
 //! | a sample is no good ([`sample::check`]) | it never leaves; counted and logged by its fault |
-//! | the broker is away, or refuses | back-off with jitter, the queue fills, past its end the oldest batch is dropped and counted |
+//! | the broker is away, or refuses | back-off with jitter; with a spool what comes is on disk, without one the queue fills, past its end the oldest batch is dropped and counted by source |
+//! | the broker blocks publishing | it is waited for |
+//! | the broker confirms nothing | another connection after [`AmqpSettings::confirm_timeout`], to the next broker first |
 //! | a channel breaks (its exchange was deleted) | a new channel on the same connection, declared anew |
+//! | no queue takes a message | the same |
 //! | the broker says no to a message (nack) | that batch is sent again after a pause |
-//! | the disk is full | the partial line is taken back, then as with a broker that is away |
+//! | the broker breaks off over a message | the batches in flight are sent one by one, the bad one in halves; a single bad sample is set aside |
+//! | the disk is full | a file's partial line is taken back, then as with a broker that is away; a spool's batches wait in memory |
 //!
 //! Who is to understand the messages is a [`Profile`]: Ceilometer's notification agent, or the collector of an older Ceilometer.
 //!

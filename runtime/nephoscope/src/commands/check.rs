@@ -116,6 +116,15 @@ fn show(plan: &Plan, out: &mut impl std::io::Write) -> anyhow::Result<()> {
         }
     }
     write!(out, "{sinks}")?;
+    match pipeline.spool_folder() {
+        Ok(Some(spool)) => writeln!(
+            out,
+            "\nsamples for brokers are kept in {} until these have them",
+            spool.folder.display()
+        )?,
+        Ok(None) => {}
+        Err(error) => writeln!(out, "\n{error} (systemd's StateDirectory= is one)")?,
+    }
     Ok(())
 }
 
@@ -164,6 +173,7 @@ fn describe(plan: &Plan) -> Value {
         "guests": guests.collect::<Vec<_>>(),
         "sources": sources.collect::<Vec<_>>(),
         "sinks": sinks.collect::<Vec<_>>(),
+        "spool": pipeline.spool_folder().ok().flatten().map(|spool| spool.folder.display().to_string()),
     })
 }
 

@@ -22,6 +22,7 @@ use rusqlite::{
 };
 use rustix::time::{ClockId, clock_gettime};
 use sample::Timestamp;
+use uuid::Uuid;
 
 use super::Fsync;
 use super::record::{self, BadRecord, Decoded, Shared};
@@ -625,11 +626,12 @@ fn entry(row: &rusqlite::Row<'_>, boot: i64) -> rusqlite::Result<Entry> {
     })
 }
 
-/// Which boot of the machine this is, in 63 bits.
+/// Which boot of the machine this is, in 60 bits. Where the system does not say, as under systemd's `ProcSubset=pid`, it is one of this
+/// process's own.
 fn boot() -> i64 {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(15).collect();
-    i64::from_str_radix(&digits, 16).unwrap_or(0)
+    i64::from_str_radix(&digits, 16).unwrap_or_else(|_| (Uuid::new_v4().as_u128() >> 68) as i64)
 }
 
 /// Microseconds since then, sleep included.
