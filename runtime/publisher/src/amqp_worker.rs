@@ -207,8 +207,9 @@ impl Worker<'_> {
                         }
                         End::Unroutable(why) => {
                             self.shared.counters.unroutable();
-                            // What is declared anew is bound anew.
-                            let _ = channel.close(200, "OK".into()).await;
+                            // What is declared anew is bound anew. A broker that has stopped answering shows there.
+                            let closed = channel.close(200, "OK".into());
+                            let _ = tokio::time::timeout(self.settings.confirm_timeout, closed).await;
                             Trouble::Unroutable(why)
                         }
                         End::Broken(error) if connection.status().connected() => Trouble::Channel(error),

@@ -438,7 +438,8 @@ impl Queue {
             let now = Instant::now();
             let ripe = state.settled_since.map(|since| since + SETTLE);
             let is_ripe = state.settled.len() >= SETTLED || ripe.is_some_and(|ripe| ripe <= now);
-            let wants = state.backlog && state.waiting.len() < low && !state.closed;
+            let is_room = state.waiting.len() < low && state.bytes < MAX_BYTES / 2;
+            let wants = state.backlog && is_room && !state.closed;
             let reads = wants.then(|| begun + allowance);
             let due = !state.arriving.is_empty()
                 || state.ended
@@ -548,9 +549,11 @@ impl Queue {
             || state.settled.contains(&number)
     }
 
-    /// Batches of those on disk alone that memory has room for.
-    pub(crate) fn room(&self) -> usize {
-        LOW.min(self.0.capacity).saturating_sub(self.state().waiting.len())
+    /// Batches of those on disk alone that memory has room for, and what they may weigh together.
+    pub(crate) fn room(&self) -> (usize, usize) {
+        let state = self.state();
+        let batches = LOW.min(self.0.capacity).saturating_sub(state.waiting.len());
+        (batches, (MAX_BYTES / 2).saturating_sub(state.bytes))
     }
 
     /// Batches that were read from the disk; `more` says whether others may be there.

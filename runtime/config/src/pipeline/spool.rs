@@ -63,7 +63,7 @@ pub(crate) static SPOOL: Section = Section {
             "max_bytes",
             "size",
             "1GiB",
-            "Bytes of each file, its log of some 16 MiB aside: about nine million samples.",
+            "Bytes of each file, its log of some 16 MiB aside: about nine million samples. Less than some KiB for each instance holds little but their metadata.",
         ),
         key("max_age", "duration", "168h", "Older samples are dropped, and counted by source."),
         key(

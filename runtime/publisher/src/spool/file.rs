@@ -380,7 +380,7 @@ impl File {
     ) -> Result<Vec<Loaded>, SpoolError> {
         let failed = |source| SpoolError::Failed { action: "read the spool", source };
         let mut found: Vec<Loaded> = Vec::new();
-        let mut count = 0;
+        let (mut count, mut weight) = (0, 0);
         {
             let Self { connection, read, boot, .. } = self;
             let mut batches =
@@ -388,6 +388,7 @@ impl File {
             let mut shared = connection.prepare_cached(SELECT_SHARED).map_err(failed)?;
             let mut rows = batches.query([after.cast_signed()]).map_err(failed)?;
             while count < most.samples
+                && weight < most.weight
                 && found.len() < most.batches
                 && let Some(row) = rows.next().map_err(failed)?
             {
@@ -396,7 +397,9 @@ impl File {
                     continue;
                 }
                 count += entry.samples.max(1);
-                found.push(loaded(entry, row, &mut shared, read).map_err(failed)?);
+                let loaded = loaded(entry, row, &mut shared, read).map_err(failed)?;
+                weight += loaded.batch.as_ref().map_or(0, |batch| batch.weight);
+                found.push(loaded);
             }
         }
         for damaged in found.iter().filter(|found| found.damage.is_some()) {
@@ -535,6 +538,8 @@ const SELECT_SHARED: &str = "SELECT record FROM shared WHERE id = ?1";
 pub(super) struct Most {
     pub batches: usize,
     pub samples: usize,
+    /// In memory, of all but the last.
+    pub weight: usize,
 }
 
 /// A batch that was read.

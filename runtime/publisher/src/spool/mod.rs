@@ -39,7 +39,7 @@ pub use file::{BadRecordError, SpoolError};
 
 use crate::Shared;
 use crate::queue::{Errand, Lost, Queue};
-use file::{File, Loaded, Most, Salvaged};
+use file::{Contents, File, Loaded, Most, Salvaged};
 
 /// The default of [`Settings::max_bytes`]: some nine million samples.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -117,24 +117,17 @@ pub(crate) struct Opened {
     file: Option<File>,
     /// What went wrong that may mend itself.
     trouble: Option<SpoolError>,
-    /// The number of the last batch that was found.
-    last: u64,
+    found: Contents,
 }
 
 impl Opened {
     /// Opens the file. A damaged one is set aside, and one on a full disk is tried again later.
     pub(crate) fn new(settings: Settings) -> Result<Self, SpoolError> {
-        let (file, trouble) = match open(&settings) {
-            Ok(file) => (Some(file), None),
+        let (file, found, trouble) = match open(&settings) {
+            Ok((file, found)) => (Some(file), found, None),
             Err(error) if is_lasting(&error) => return Err(error),
-            Err(error) => (None, Some(error)),
+            Err(error) => (None, Contents::default(), Some(error)),
         };
-        let found = file.as_ref().map(File::contents).transpose();
-        let (found, trouble) = match found {
-            Ok(found) => (found.unwrap_or_default(), trouble),
-            Err(error) => (file::Contents::default(), Some(error)),
-        };
-        let file = file.filter(|_| trouble.is_none());
         if found.batches > 0 {
             tracing::info!(
                 spool = %settings.path.display(),
@@ -142,12 +135,12 @@ impl Opened {
                 "samples of an earlier run are in the spool and will be sent"
             );
         }
-        Ok(Self { settings, file, trouble, last: found.last })
+        Ok(Self { settings, file, trouble, found })
     }
 
     /// The queue before it.
     pub(crate) fn queue(&self, capacity: usize) -> Queue {
-        Queue::spooled(capacity, self.settings.overflow, self.last, self.last > 0)
+        Queue::spooled(capacity, self.settings.overflow, self.found.last, self.found.batches > 0)
     }
 
     /// Starts its thread.
@@ -156,7 +149,8 @@ impl Opened {
     }
 
     fn desk(self, shared: Arc<Shared>) -> Desk {
-        let Self { settings, file, trouble, .. } = self;
+        let Self { settings, file, trouble, found } = self;
+        shared.counters.spooled.store(found.batches, Relaxed);
         let mut desk = Desk {
             shared,
             settings,
@@ -168,9 +162,8 @@ impl Opened {
             looked: None,
             shrinking: false,
         };
-        match trouble {
-            Some(error) => desk.fail(&error),
-            None => desk.count(),
+        if let Some(error) = trouble {
+            desk.fail(&error);
         }
         desk
     }
@@ -185,15 +178,19 @@ fn is_lasting(error: &SpoolError) -> bool {
     }
 }
 
-/// Opens the file, or what can be saved of a damaged one.
-fn open(settings: &Settings) -> Result<File, SpoolError> {
-    match File::open(&settings.path, settings.fsync) {
+/// Opens the file, or what can be saved of a damaged one, and says what is in it.
+fn open(settings: &Settings) -> Result<(File, Contents), SpoolError> {
+    let opened = File::open(&settings.path, settings.fsync).and_then(|file| {
+        let found = file.contents()?;
+        Ok((file, found))
+    });
+    match opened {
         Err(error) if error.is_damage() => salvage(settings, &error),
         opened => opened,
     }
 }
 
-fn salvage(settings: &Settings, error: &SpoolError) -> Result<File, SpoolError> {
+fn salvage(settings: &Settings, error: &SpoolError) -> Result<(File, Contents), SpoolError> {
     let (file, saved) = File::salvage(&settings.path, settings.fsync)?;
     let Salvaged { aside, batches, samples, unreadable } = saved;
     tracing::error!(
@@ -205,7 +202,8 @@ fn salvage(settings: &Settings, error: &SpoolError) -> Result<File, SpoolError> 
         unreadable,
         "the spool is damaged and set aside; what can be read of it is in a new one"
     );
-    Ok(file)
+    let found = file.contents()?;
+    Ok((file, found))
 }
 
 /// The thread of a spool.
@@ -310,13 +308,16 @@ impl Desk {
         self.cursor = rewind.map_or(self.cursor, |rewind| self.cursor.min(rewind));
         let samples = self.allowance.take(self.settings.backlog_rate).min(READ);
         let queue = &self.shared.queue;
-        let most = Most { batches: queue.room(), samples };
-        if most.batches == 0 {
+        let (batches, weight) = queue.room();
+        if batches == 0 || weight == 0 {
             return Ok(());
         }
+        let most = Most { batches, samples, weight };
         let found = file.load(self.cursor, most, |number| !queue.holds(number))?;
         let read: usize = found.iter().map(|found| found.entry.samples.max(1)).sum();
-        let more = read >= most.samples || found.len() >= most.batches;
+        let heavy: usize =
+            found.iter().filter_map(|found| found.batch.as_ref()).map(|batch| batch.weight).sum();
+        let more = read >= most.samples || found.len() >= most.batches || heavy >= most.weight;
         let mut batches = Vec::with_capacity(found.len());
         for Loaded { entry, batch, damage } in found {
             self.cursor = entry.number;
@@ -414,7 +415,7 @@ impl Desk {
         if error.is_damage() {
             // Looked after at once, and said there.
             match salvage(&self.settings, error) {
-                Ok(file) => return self.take_up(file),
+                Ok((file, found)) => return self.take_up(file, found),
                 Err(error) => {
                     tracing::error!(%spool, error = &error as &dyn std::error::Error, "the damaged spool cannot be set aside")
                 }
@@ -432,8 +433,8 @@ impl Desk {
 
     fn reopen(&mut self) -> bool {
         match open(&self.settings) {
-            Ok(file) => {
-                self.take_up(file);
+            Ok((file, found)) => {
+                self.take_up(file, found);
                 true
             }
             Err(error) => {
@@ -444,23 +445,12 @@ impl Desk {
     }
 
     /// Goes on with a file that was opened.
-    fn take_up(&mut self, file: File) {
-        match file.contents() {
-            Ok(found) => {
-                self.file = Some(file);
-                self.shared.counters.spooled.store(found.batches, Relaxed);
-                self.shared.queue.go_on_after(found.last);
-                self.shared.queue.look_again();
-                self.shared.queue.spool_again();
-            }
-            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the spool still fails"),
-        }
-    }
-
-    fn count(&mut self) {
-        if let Some(Ok(found)) = self.file.as_ref().map(File::contents) {
-            self.shared.counters.spooled.store(found.batches, Relaxed);
-        }
+    fn take_up(&mut self, file: File, found: Contents) {
+        self.file = Some(file);
+        self.shared.counters.spooled.store(found.batches, Relaxed);
+        self.shared.queue.go_on_after(found.last);
+        self.shared.queue.look_again();
+        self.shared.queue.spool_again();
     }
 }
 
