@@ -44,6 +44,8 @@ pub enum Fault {
     PauseBroker,
     /// The agent is killed while the broker is away.
     KillAgentWithoutBroker,
+    /// The broker is killed with messages in its queue, for the collector is dead.
+    KillBrokerWithMessages,
     /// Connections are cut.
     Cut,
     /// A message arrives half, and then nothing.
@@ -72,6 +74,7 @@ impl Fault {
                 Self::KillCollector,
                 Self::PauseBroker,
                 Self::KillAgentWithoutBroker,
+                Self::KillBrokerWithMessages,
                 Self::Cut,
                 Self::Halve,
                 Self::Delay,
@@ -118,6 +121,14 @@ impl Fault {
                 world.start_agent()?;
                 sleep(world.chance.millis(500, 2_000));
                 world.broker()?.start_again()?;
+            }
+            Self::KillBrokerWithMessages => {
+                world.kill_collector()?;
+                sleep(world.chance.millis(500, 2_000));
+                world.broker()?.kill();
+                sleep(world.chance.millis(100, 1_000));
+                world.broker()?.start_again()?;
+                world.start_collector()?;
             }
             Self::PauseBroker => {
                 world.broker()?.pause()?;
@@ -187,6 +198,7 @@ impl fmt::Display for Fault {
             Self::KillCollector => "collector killed, three times",
             Self::PauseBroker => "broker stopped (SIGSTOP)",
             Self::KillAgentWithoutBroker => "broker killed, then the agent",
+            Self::KillBrokerWithMessages => "collector killed, then the broker",
             Self::Cut => "connections cut",
             Self::Halve => "messages halved",
             Self::Delay => "network slow",
