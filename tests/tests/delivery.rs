@@ -171,6 +171,10 @@ fn what_waits_when_the_agent_ends_is_sent_by_the_next_one() -> Result<()> {
         .filter_map(|sample| sample["timestamp"].as_str())
         .collect();
     ensure!(times.is_sorted(), "not oldest first: {times:?}");
+    // To the letter what was polled, timestamp and signature included, however long it lay.
+    for sample in &taken {
+        ensure!(found.contains(sample), "{sample} is not what arrived");
+    }
     compare(&site, agent, &bus, found)
 }
 

@@ -4,10 +4,9 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use lab::command_exists;
-
 use crate::cargo::cargo;
 use crate::progress::{self, Progress};
+use crate::root::as_root;
 use crate::setup::{self, Need};
 use crate::{guests, paths};
 
@@ -35,14 +34,8 @@ pub fn run(arguments: &[&str]) -> Result<()> {
     ]))?;
     progress.step("Measuring");
     const PROGRAM: &str = "target/release/nephoscope-bench";
-    // A private libvirtd needs root: what measures runs through sudo, the compiler does not.
-    let mut command = if with_libvirtd && !rustix::process::geteuid().is_root() && command_exists("sudo") {
-        let mut command = Command::new("sudo");
-        command.args(["-E", PROGRAM]);
-        command
-    } else {
-        Command::new(PROGRAM)
-    };
+    // A private libvirtd needs root.
+    let mut command = if with_libvirtd { as_root(PROGRAM) } else { Command::new(PROGRAM) };
     progress::run(command.current_dir(paths::root()).args(arguments))
 }
 

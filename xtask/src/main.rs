@@ -14,6 +14,7 @@ mod guests;
 mod lab_command;
 mod paths;
 mod progress;
+mod root;
 mod setup;
 mod state;
 mod test;

@@ -114,10 +114,10 @@ impl Shared {
         }
         self.counters.drop_samples(&lost);
         if let Some(unsaid) = self.dropped.may_speak() {
-            let total = self.counters.read(0).dropped_samples();
-            let sources: Vec<&str> = lost.keys().map(|source| &**source).collect();
+            let total = self.counters.read(0).dropped;
             let samples: usize = lost.values().sum();
-            tracing::warn!(samples, ?sources, total, unsaid, "the oldest samples are dropped: {why}");
+            // By source.
+            tracing::warn!(samples, ?total, unsaid, "the oldest samples are dropped: {why}");
         }
     }
 }
@@ -276,6 +276,9 @@ impl Publisher {
             tracing::warn!(samples, "the publisher ends with samples that its target did not take");
         }
         let stats = self.stats();
+        if !stats.dropped.is_empty() {
+            tracing::warn!(by_source = ?stats.dropped, "samples that were dropped since the start");
+        }
         if stats.spooled > 0 {
             tracing::info!(batches = stats.spooled, "what the target does not have yet stays in the spool");
         }
