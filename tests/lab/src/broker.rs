@@ -190,7 +190,7 @@ impl Broker {
 
     /// Ends the broker as a crash would: connections break off.
     pub fn kill(&mut self) {
-        self.node = None;
+        self.place.kill(self.node.take());
     }
 
     /// Starts a stopped or killed broker again, on the same ports with the same data.

@@ -110,7 +110,8 @@ impl Cluster {
     /// Ends a node as a crash would: its connections break off, and the others find it gone.
     pub fn kill(&mut self, node: usize) -> Result<()> {
         self.node(node)?;
-        self.nodes[node].process = None;
+        let process = self.nodes[node].process.take();
+        self.nodes[node].place.kill(process);
         Ok(())
     }
 

@@ -12,10 +12,12 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::process::Kept;
-use crate::{command_exists, free_port, output};
+use crate::{command_exists, free_port, output, until};
 
 /// Seven seconds on two idle cores; ten times that for a machine that compiles beside it.
 pub(crate) const START_LIMIT: Duration = Duration::from_secs(90);
+/// A killed node lets go of its port within milliseconds.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// Attempts with other ports, where one was taken by somebody else in the meantime.
 pub(crate) const ATTEMPTS: usize = 3;
 /// Debian and its derivatives put the scripts here; /usr/sbin has wrappers that insist on the system's broker.
@@ -144,6 +146,18 @@ impl Place {
         let mut node = self.launch()?;
         self.answer(&mut node)?;
         Ok(node)
+    }
+
+    /// Ends a node as a crash would. Its port is closed then: on a busy machine the threads of a killed process take a moment to let go of it.
+    pub(crate) fn kill(&self, node: Option<Kept>) {
+        if node.is_none() {
+            return;
+        }
+        drop(node);
+        let address = (Ipv4Addr::LOCALHOST, self.ports.amqp);
+        let closed = || Ok(TcpStream::connect(address).is_err().then_some(()));
+        // One that holds on to it fails whoever finds it open.
+        let _ = until("the port of a killed node to close", KILL_LIMIT, closed);
     }
 
     /// Runs `rabbitmqctl -q ARGUMENTS` against the node and gives what it prints.
