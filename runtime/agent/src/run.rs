@@ -176,9 +176,10 @@ async fn source(host: Arc<Host>, position: usize, mode: Mode, mut shutdown: watc
             continue;
         }
         // A day's cycles that are not polled are one line.
-        if paused == host.has_room(&host.plan().sources[position]) {
-            paused = !paused;
-            if paused {
+        let pauses = !host.has_room(&host.plan().sources[position]);
+        if pauses != paused {
+            paused = pauses;
+            if pauses {
                 tracing::warn!(
                     source = name.source,
                     hypervisor = name.hypervisor,

@@ -134,6 +134,12 @@ impl Counters {
         self.unconfirmed.fetch_add(1, Relaxed);
     }
 
+    /// So many batches more in the spool, and so many fewer. The spool's thread alone counts them.
+    pub(crate) fn spool(&self, more: usize, fewer: usize) {
+        let before = self.spooled.load(Relaxed);
+        self.spooled.store((before + more as u64).saturating_sub(fewer as u64), Relaxed);
+    }
+
     pub(crate) fn spool_error(&self) {
         self.spool_errors.fetch_add(1, Relaxed);
     }

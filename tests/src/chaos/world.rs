@@ -1,5 +1,6 @@
 //! The processes that faults happen to.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -52,6 +53,7 @@ pub struct World {
     pub(super) disks: Vec<SmallDisk>,
     pub(super) chance: Chance,
     collector_yaml: String,
+    store: PathBuf,
     runs: Vec<Run>,
     site: Site,
 }
@@ -143,6 +145,7 @@ impl World {
             disks,
             chance: Chance::new(seed),
             collector_yaml,
+            store,
             runs: Vec::new(),
             site,
         };
@@ -150,13 +153,6 @@ impl World {
         world.start_agent()?;
         world.settle(true)?;
         Ok(world)
-    }
-
-    fn store(&self) -> std::path::PathBuf {
-        match self.disks.get(1) {
-            Some(disk) => disk.path().join("samples.db"),
-            None => self.site.path("samples.db"),
-        }
     }
 
     pub(super) fn start_agent(&mut self) -> Result<()> {
@@ -185,11 +181,6 @@ impl World {
         Ok(())
     }
 
-    /// Samples taken so far against samples stored.
-    fn account(&self, runs: &[Run]) -> Result<Account> {
-        Account::of(&self.store(), runs, INSTANCES)
-    }
-
     /// The runs as they are at this moment.
     fn present(&self) -> Vec<Run> {
         let mut runs = self.runs.clone();
@@ -214,7 +205,7 @@ impl World {
                 running.check()?;
             }
             // There is none before the collector has made it.
-            let account = Account::of(&store_of(&self.disks, &self.site), &runs, INSTANCES).ok();
+            let account = Account::of(&self.store, &runs, INSTANCES).ok();
             last = account.or(last);
             Ok(account.filter(Account::is_whole))
         });
@@ -242,7 +233,7 @@ impl World {
         if let Some(collector) = self.collector.take() {
             collector.stop()?.expect(0)?;
         }
-        let account = self.account(&self.runs)?;
+        let account = Account::of(&self.store, &self.runs, INSTANCES)?;
         if !account.is_whole() {
             bail!("at the end: {account}");
         }
@@ -266,8 +257,4 @@ impl World {
     pub(super) fn disk(&self, at: usize) -> Result<&SmallDisk> {
         self.disks.get(at).context("this world has no small disks")
     }
-}
-
-fn store_of(disks: &[SmallDisk], site: &Site) -> std::path::PathBuf {
-    disks.get(1).map_or_else(|| site.path("samples.db"), |disk| disk.path().join("samples.db"))
 }

@@ -10,7 +10,7 @@
 //! that ends. The write-ahead log makes a transaction one write at the log's end.
 
 use std::collections::HashMap;
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -20,11 +20,10 @@ use std::time::Duration;
 use rusqlite::{
     CachedStatement, Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior, params,
 };
-use rustix::time::{ClockId, clock_gettime};
-use sample::Timestamp;
-use uuid::Uuid;
 
 use super::Fsync;
+use super::clock::{Moment, boot};
+use super::error::SpoolError;
 use super::record::{self, BadRecord, Decoded, Shared};
 use crate::batch::Batch;
 
@@ -46,8 +45,6 @@ const KEPT_PAGES: i64 = 1_024;
 const VACUUM: i64 = 2_048;
 /// Shared parts that a reader remembers.
 const REMEMBERED: usize = 20_000;
-/// Damaged files of a spool that are kept.
-const KEPT_DAMAGED: u32 = 3;
 /// Damaged records that are kept in the file.
 const KEPT_RECORDS: i64 = 1_000;
 
@@ -66,91 +63,10 @@ CREATE TABLE shared  (id INTEGER PRIMARY KEY, record BLOB NOT NULL) STRICT; -- e
 CREATE TABLE damaged (number INTEGER NOT NULL, source TEXT NOT NULL, samples INTEGER NOT NULL, record BLOB NOT NULL) STRICT;
 ";
 
-/// Why the spool's file cannot be used at this moment.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// The folder or the file cannot be made.
-    #[error("failed to make {}", path.display())]
-    Create {
-        /// Which.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
-    /// Another process has it.
-    #[error("another agent uses the spool {}: give each its own `state`, or `folder` in `spool`", .0.display())]
-    InUse(PathBuf),
-    /// It is a database of another program, or of another version.
-    #[error("{} is no spool that this version reads: move it away to begin anew", .0.display())]
-    Foreign(PathBuf),
-    /// The damaged file cannot be set aside.
-    #[error("failed to set aside the damaged {}", path.display())]
-    Aside {
-        /// Which.
-        path: PathBuf,
-        /// The system's word.
-        source: io::Error,
-    },
-    /// Anything that SQLite says: a full disk, a damaged file.
-    #[error("failed to {action}")]
-    Failed {
-        /// What was tried.
-        action: &'static str,
-        /// SQLite's word.
-        source: rusqlite::Error,
-    },
-    /// A batch cannot be written as a record.
-    #[error("a batch cannot be kept")]
-    Record(#[from] BadRecordError),
-}
-
-/// Why a batch is no record; for people.
-#[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub struct BadRecordError(#[from] BadRecord);
-
-impl From<BadRecord> for SpoolError {
-    fn from(fault: BadRecord) -> Self {
-        Self::Record(fault.into())
-    }
-}
-
-impl From<rusqlite::Error> for SpoolError {
-    fn from(source: rusqlite::Error) -> Self {
-        Self::Failed { action: "use the spool", source }
-    }
-}
-
-impl SpoolError {
-    /// The label that log lines, metrics and tests share.
-    pub fn label(&self) -> &'static str {
-        match self {
-            Self::Create { .. } => "create",
-            Self::InUse(_) => "in-use",
-            Self::Foreign(_) => "foreign",
-            Self::Aside { .. } => "set-aside",
-            Self::Record(_) => "record",
-            Self::Failed { source, .. } => match source.sqlite_error_code() {
-                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "locked",
-                Some(ErrorCode::DiskFull) => "disk-full",
-                Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => "read-only",
-                Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => "damaged",
-                Some(ErrorCode::SystemIoFailure) => "i/o",
-                _ => "failed",
-            },
-        }
-    }
-
-    /// Whether the file itself is at fault, and not what is around it.
-    pub(super) fn is_damage(&self) -> bool {
-        self.label() == "damaged"
-    }
-}
-
 /// The open file.
 pub(super) struct File {
     path: PathBuf,
-    connection: Connection,
+    pub(super) connection: Connection,
     fsync: Fsync,
     boot: i64,
     era: u32,
@@ -182,17 +98,6 @@ pub(super) struct Contents {
     pub last: u64,
 }
 
-/// What was saved of a damaged file.
-#[derive(Debug, Default)]
-pub(super) struct Salvaged {
-    /// Where the damaged file is now.
-    pub aside: PathBuf,
-    pub batches: u64,
-    pub samples: u64,
-    /// Samples that were found and could not be read.
-    pub unreadable: u64,
-}
-
 impl File {
     /// Opens the file, or makes it. Damage may show later.
     pub(super) fn open(path: &Path, fsync: Fsync) -> Result<Self, SpoolError> {
@@ -207,11 +112,20 @@ impl File {
             }
             _ => {}
         }
+        let mut file = Self::connect(path, fsync)?;
+        match file.prepare() {
+            Err(error) if error.label() == "locked" => Err(SpoolError::InUse(path.to_owned())),
+            Err(error) => Err(error),
+            Ok(()) => Ok(file),
+        }
+    }
+
+    /// Opens the file as it is.
+    pub(super) fn connect(path: &Path, fsync: Fsync) -> Result<Self, SpoolError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(opening)?;
-        let mut file = Self {
+        Ok(Self {
             path: path.to_owned(),
-            connection,
+            connection: Connection::open_with_flags(path, flags).map_err(opening)?,
             fsync,
             boot: boot(),
             era: 0,
@@ -219,12 +133,7 @@ impl File {
             known: HashMap::new(),
             read: HashMap::new(),
             forgotten: 0,
-        };
-        match file.prepare() {
-            Err(error) if error.label() == "locked" => Err(SpoolError::InUse(path.to_owned())),
-            Err(error) => Err(error),
-            Ok(()) => Ok(file),
-        }
+        })
     }
 
     fn prepare(&mut self) -> Result<(), SpoolError> {
@@ -335,7 +244,7 @@ impl File {
                     "INSERT INTO batch (number, source, samples, era, wall, boot, uptime, record) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
                 )
                 .map_err(failed)?;
-            let (wall, uptime) = (Timestamp::now().micros(), uptime());
+            let now = Moment::now(*boot);
             for (number, batch) in arrived {
                 let record = record::encode::<SpoolError>(batch, |sample| {
                     let key = Shared::addresses(sample);
@@ -348,8 +257,16 @@ impl File {
                     Ok(number)
                 })?;
                 let samples = batch.samples.len() as i64;
-                let row =
-                    params![number.cast_signed(), &*batch.source, samples, *era, wall, *boot, uptime, record];
+                let row = params![
+                    number.cast_signed(),
+                    &*batch.source,
+                    samples,
+                    *era,
+                    now.wall,
+                    now.boot,
+                    now.uptime,
+                    record
+                ];
                 insert.execute(row).map_err(failed)?;
                 *in_era += 1;
             }
@@ -408,6 +325,19 @@ impl File {
         Ok(found)
     }
 
+    /// Up to so many batches after a number, whatever is wrong with them.
+    pub(super) fn read_after(&mut self, after: u64, most: usize) -> Result<Vec<Loaded>, rusqlite::Error> {
+        let mut found = Vec::new();
+        let mut batches = self.connection.prepare_cached(&format!("{SELECT} ORDER BY number LIMIT ?2"))?;
+        let mut shared = self.connection.prepare_cached(SELECT_SHARED)?;
+        let mut rows = batches.query([after.cast_signed(), most as i64])?;
+        while let Some(row) = rows.next()? {
+            let entry = entry(row, self.boot)?;
+            found.push(loaded(entry, row, &mut shared, &mut self.read)?);
+        }
+        Ok(found)
+    }
+
     /// Keeps a copy of the record; where nothing of it can be sent, it goes from where it was.
     fn set_record_aside(&mut self, damaged: &Loaded) -> Result<(), SpoolError> {
         let failed = |source| SpoolError::Failed { action: "set a damaged batch aside", source };
@@ -454,76 +384,6 @@ impl File {
             })
             .map_err(failed)?;
         Ok(true)
-    }
-
-    /// Sets a damaged file aside and saves what can be read of it into a new one.
-    pub(super) fn salvage(path: &Path, fsync: Fsync) -> Result<(Self, Salvaged), SpoolError> {
-        let aside = set_aside(path).map_err(|source| SpoolError::Aside { path: path.to_owned(), source })?;
-        let mut file = Self::open(path, fsync)?;
-        let mut salvaged = Salvaged { aside: aside.clone(), ..Salvaged::default() };
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        if let Ok(connection) = Connection::open_with_flags(&aside, flags) {
-            let mut damaged = Self {
-                path: aside,
-                connection,
-                fsync,
-                boot: file.boot,
-                era: 0,
-                in_era: 0,
-                known: HashMap::new(),
-                read: HashMap::new(),
-                forgotten: 0,
-            };
-            damaged.pour(&mut file, &mut salvaged)?;
-        }
-        Ok((file, salvaged))
-    }
-
-    /// Writes every batch that can be read into another file. Past one that cannot, it goes on behind it, and if that cannot be found, further
-    /// behind.
-    fn pour(&mut self, into: &mut Self, salvaged: &mut Salvaged) -> Result<(), SpoolError> {
-        const STEP: usize = 256;
-        /// Numbers past the last good one within which another is looked for.
-        const FURTHEST: u64 = 1 << 24;
-        let (mut after, mut leap) = (0_u64, 1_u64);
-        loop {
-            // One by one next to damage, many at a time elsewhere.
-            let most = if leap > 1 { 1 } else { STEP };
-            match self.read_damaged(after, most) {
-                Ok(found) => {
-                    let Some(last) = found.last() else { return Ok(()) };
-                    (after, leap) = (last.entry.number, 1);
-                    let batches =
-                        found.iter().filter_map(|found| Some((found.entry.number, found.batch.as_ref()?)));
-                    into.write(batches, &[])?;
-                    for Loaded { entry, batch, .. } in &found {
-                        let saved = batch.as_ref().map_or(0, |batch| batch.samples.len());
-                        salvaged.batches += u64::from(saved > 0);
-                        salvaged.samples += saved as u64;
-                        salvaged.unreadable += entry.samples.saturating_sub(saved) as u64;
-                    }
-                }
-                Err(_) if leap == 1 => leap = 2,
-                Err(_) if leap > FURTHEST => return Ok(()),
-                Err(_) => {
-                    after += leap / 2;
-                    leap *= 2;
-                }
-            }
-        }
-    }
-
-    /// Up to so many batches after a number.
-    fn read_damaged(&mut self, after: u64, most: usize) -> Result<Vec<Loaded>, rusqlite::Error> {
-        let mut found = Vec::new();
-        let mut batches = self.connection.prepare_cached(&format!("{SELECT} ORDER BY number LIMIT ?2"))?;
-        let mut shared = self.connection.prepare_cached(SELECT_SHARED)?;
-        let mut rows = batches.query([after.cast_signed(), most as i64])?;
-        while let Some(row) = rows.next()? {
-            let entry = entry(row, self.boot)?;
-            found.push(loaded(entry, row, &mut shared, &mut self.read)?);
-        }
-        Ok(found)
     }
 }
 
@@ -620,72 +480,11 @@ fn id(era: u32, number: u32) -> i64 {
 
 /// The head of a row: number, source, samples, wall, boot, uptime.
 fn entry(row: &rusqlite::Row<'_>, boot: i64) -> rusqlite::Result<Entry> {
-    let (wall, its_boot, its_uptime): (i64, i64, i64) = (row.get(3)?, row.get(4)?, row.get(5)?);
-    // Within one boot the wall clock has no say, however it jumps.
-    let age = if its_boot == boot { uptime() - its_uptime } else { Timestamp::now().micros() - wall };
+    let came = Moment { wall: row.get(3)?, boot: row.get(4)?, uptime: row.get(5)? };
     Ok(Entry {
         number: row.get::<_, i64>(0)?.cast_unsigned(),
         source: row.get_ref(1)?.as_str()?.into(),
         samples: usize::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
-        age: Duration::from_micros(u64::try_from(age).unwrap_or(0)),
+        age: came.age(boot),
     })
-}
-
-/// Which boot of the machine this is, in 60 bits. Where the system does not say, as under systemd's `ProcSubset=pid`, it is one of this
-/// process's own.
-fn boot() -> i64 {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    let digits: String = text.chars().filter(char::is_ascii_hexdigit).take(15).collect();
-    i64::from_str_radix(&digits, 16).unwrap_or_else(|_| (Uuid::new_v4().as_u128() >> 68) as i64)
-}
-
-/// Microseconds since then, sleep included.
-fn uptime() -> i64 {
-    let time = clock_gettime(ClockId::Boottime);
-    time.tv_sec * 1_000_000 + time.tv_nsec / 1_000
-}
-
-/// Moves the file and its log to `<path>.damaged-1`, -2, -3; past that the last is replaced.
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let named = |number: u32, end: &str| -> PathBuf {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".damaged-{number}{end}"));
-        name.into()
-    };
-    let free = (1..KEPT_DAMAGED).find(|number| !named(*number, "").exists());
-    let number = free.unwrap_or(KEPT_DAMAGED);
-    for end in ["-wal", "-shm"] {
-        let mut log = path.as_os_str().to_owned();
-        log.push(end);
-        match fs::rename(&log, named(number, end)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // One of an earlier file would be taken for this one's.
-                let _ = fs::remove_file(named(number, end));
-            }
-            moved => moved?,
-        }
-    }
-    let aside = named(number, "");
-    fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
-/// For tests of a full disk.
-#[cfg(test)]
-impl File {
-    pub(super) fn limit_pages(&self, pages: i64) {
-        self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
-    }
-
-    pub(super) fn pages(&self) -> i64 {
-        self.pragma("page_count").unwrap()
-    }
-
-    pub(super) fn execute(&self, sql: &str) {
-        self.connection.execute_batch(sql).unwrap();
-    }
-
-    pub(super) fn parts(&self) -> i64 {
-        self.connection.query_row("SELECT count(*) FROM shared", [], |row| row.get(0)).unwrap()
-    }
 }

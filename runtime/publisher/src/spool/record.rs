@@ -23,17 +23,23 @@ const CHECKSUM: usize = 4;
 
 /// Why bytes are no record.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BadRecord {
+pub enum BadRecord {
+    /// A byte has changed.
     #[error("its checksum is wrong")]
     Checksum,
+    /// Another version has written it.
     #[error("it has form {0}, this version reads {FORM}")]
     Form(u8),
+    /// It is none, or cannot be made.
     #[error("it cannot be read")]
     Postcard(#[from] postcard::Error),
+    /// Metadata are no JSON object.
     #[error("its metadata cannot be read")]
     Metadata(#[from] serde_json::Error),
+    /// A kind or a timestamp beyond those that there are.
     #[error("it has a value that no sample has")]
     Value,
+    /// The part that it has in common with others is damaged.
     #[error("the metadata that it names are not there")]
     Shared,
 }

@@ -1,7 +1,16 @@
-//! The spool against what may happen to it, and against a model of it.
+//! The spool against what may happen to it.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `damage` | damaged records, files and logs |
+//! | `model` | everything in random order, against a model |
+
+mod damage;
+mod model;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::time::Instant;
 
 use sample::Volume;
 use tempfile::TempDir;
@@ -342,39 +351,6 @@ fn a_full_disk_has_batches_wait_in_memory_until_it_has_room() {
     assert_eq!(scene.deliver(), (6..=41).collect::<Vec<_>>());
 }
 
-#[test]
-fn a_damaged_record_is_set_aside_and_the_others_are_sent() {
-    let mut scene = Scene::new(1, |_| {});
-    for mark in 1..=10 {
-        scene.push(mark, 5);
-        scene.attend();
-    }
-    let file = scene.desk.file.as_ref().unwrap();
-    file.execute("UPDATE batch SET record = CAST(substr(record, 1, 40) || x'00' || substr(record, 42) AS BLOB) WHERE number IN (4, 7)");
-    file.execute("UPDATE batch SET record = x'' WHERE number = 9");
-    assert_eq!(scene.deliver(), [1, 2, 3, 5, 6, 8, 10]);
-    assert_eq!(scene.desk.shared.counters.read(0).damaged, 15);
-    assert_eq!(scene.desk.file.as_ref().unwrap().contents().unwrap().batches, 0);
-}
-
-/// Batches of a meter of fifty instances, whose metadata are as long as nova's.
-fn like_real_ones(count: u64) -> Vec<Batch> {
-    let metadata = |instance: usize| {
-        let fields =
-            serde_json::json!({"display_name": format!("instance-{instance}"), "flavor": "x".repeat(900)});
-        Arc::new(sample::Metadata::new(fields.as_object().unwrap().clone()))
-    };
-    let all: Vec<_> = (0..50).map(metadata).collect();
-    let with_metadata = |mark| {
-        let mut batch = batch("all", mark, 50);
-        for (sample, metadata) in batch.samples.iter_mut().zip(&all) {
-            sample.metadata = metadata.clone();
-        }
-        batch
-    };
-    (1..=count).map(with_metadata).collect()
-}
-
 /// A small generator of its own, so that a failure can be had again from its seed (xorshift64).
 struct Chance(u64);
 
@@ -391,225 +367,21 @@ impl Chance {
     }
 }
 
-#[test]
-fn a_damaged_file_costs_what_is_damaged_and_is_kept_aside() {
-    const BATCHES: u64 = 120;
-    for seed in 0..16 {
-        let mut chance = Chance::new(seed);
-        let mut scene = Scene::new(100, |_| {});
-        for (number, batch) in like_real_ones(BATCHES).into_iter().enumerate() {
-            scene.desk.shared.queue.push(batch);
-            if number % 20 == 19 {
-                scene.attend();
-            }
-        }
-        let path = scene.settings.path.clone();
-        scene.desk.file.as_ref().unwrap().execute("PRAGMA wal_checkpoint(TRUNCATE)");
-        let mut bytes = fs::read(&path).unwrap();
-        let pages = bytes.len() / 8_192;
-        let (first, count) = (chance.below(pages as u64) as usize, 1 + chance.below(2) as usize);
-        for byte in bytes.iter_mut().skip(first * 8_192).take(count * 8_192) {
-            *byte = chance.below(256) as u8;
-        }
-        let copy = scene.folder.path().join("damaged").join("mq-1.spool");
-        fs::create_dir(copy.parent().unwrap()).unwrap();
-        fs::write(&copy, bytes).unwrap();
-        let mut settings = scene.settings.clone();
-        settings.path = copy.clone();
-        let mut damaged = desk(&settings, 4);
-        let mut saved = 0;
-        for _ in 0..80 {
-            attend(&mut damaged);
-            while let Some(taken) = take(damaged.queue()) {
-                saved += taken.samples().len();
-                taken.done();
-            }
-        }
-        let (all, aside) = (BATCHES as usize * 50, copy.with_file_name("mq-1.spool.damaged-1").exists());
-        let lost = all - saved;
-        // The first page is where all begins, and without a page in the middle of a tree its leaves are not found. Any other costs
-        // the samples in it, or of the instances in it.
-        let bearable = if first == 0 || (lost > all / 3 && aside) { all } else { all / 3 };
-        println!(
-            "seed {seed}: {count} of {pages} pages from {first} cost {lost} of {all} samples, aside: {aside}"
-        );
-        assert!(
-            lost <= bearable,
-            "seed {seed}: {lost} samples lost by {count} of {pages} pages from {first}"
-        );
-        let counted = damaged.shared.counters.read(0).damaged as usize;
-        assert!(
-            aside || lost == counted,
-            "seed {seed}: {lost} lost, {counted} counted, and nothing set aside"
-        );
-        // It goes on as if nothing had been.
-        damaged.shared.queue.push(batch("all", BATCHES + 1, 1));
-        assert_eq!(deliver(&mut damaged), [BATCHES + 1], "seed {seed}");
+/// What tests do to a file beside its back.
+impl File {
+    pub(super) fn limit_pages(&self, pages: i64) {
+        self.connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).unwrap();
     }
-}
 
-#[test]
-fn no_more_than_three_damaged_files_are_kept() {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = settings(&folder);
-    for _ in 0..5 {
-        fs::write(&settings.path, b"no database at all, but longer than the header of one ".repeat(40))
-            .unwrap();
-        let mut desk = desk(&settings, 4);
-        desk.shared.queue.push(batch("all", 1, 1));
-        assert_eq!(deliver(&mut desk), [1]);
-        drop(desk);
-        for end in ["-wal", "-shm"] {
-            let _ = fs::remove_file(format!("{}{end}", settings.path.display()));
-        }
+    pub(super) fn pages(&self) -> i64 {
+        self.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap()
     }
-    let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-    let damaged = names.filter(|name| name.to_string_lossy().contains("damaged")).count();
-    assert_eq!(damaged, 3);
-}
 
-/// What the model knows of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Known {
-    /// In memory alone.
-    Pushed,
-    /// Committed.
-    Kept,
-    /// Confirmed; it may be deleted or not.
-    Confirmed,
-    /// In memory alone when the agent was killed.
-    Gone,
-}
+    pub(super) fn execute(&self, sql: &str) {
+        self.connection.execute_batch(sql).unwrap();
+    }
 
-/// Agents that live and are killed, a disk that is full now and then, a target that takes and refuses, in random order.
-fn life(seed: u64) {
-    let mut chance = Chance::new(seed);
-    let capacity = 1 + chance.below(12) as usize;
-    let mut scene = Scene::new(capacity, |_| {});
-    let mut known: BTreeMap<u64, Known> = BTreeMap::new();
-    let mut confirmed: BTreeMap<u64, u32> = BTreeMap::new();
-    let mut hands: Vec<Taken> = Vec::new();
-    let (mut next, mut kills, mut full) = (1, 0_u32, false);
-    for _ in 0..400 {
-        match chance.below(20) {
-            0..=6 => {
-                // Past its bounds the queue drops: not the model's subject.
-                let arriving = known.values().filter(|known| **known == Known::Pushed).count();
-                if arriving < capacity && (!full || scene.desk.queue().waiting() < capacity) {
-                    let size = 1 + chance.below(60) as usize;
-                    scene.push(next, size);
-                    known.insert(next, Known::Pushed);
-                    next += 1;
-                }
-            }
-            7..=10 => {
-                let had_trouble = scene.desk.trouble.is_some();
-                scene.attend();
-                if scene.desk.trouble.is_none() && scene.desk.file.is_some() {
-                    // What the target has at this moment is written only when it comes back.
-                    let in_hand: BTreeSet<u64> = hands.iter().map(mark).collect();
-                    let written = known
-                        .iter_mut()
-                        .filter(|(mark, known)| **known == Known::Pushed && !in_hand.contains(mark));
-                    written.for_each(|(_, known)| *known = Known::Kept);
-                    // A file that was opened anew has no limit.
-                    full &= !had_trouble;
-                }
-            }
-            11..=13 => {
-                if let Some(taken) = scene.take() {
-                    let state = known[&mark(&taken)];
-                    let again = state == Known::Confirmed && kills > 0;
-                    assert!(state == Known::Kept || full || again, "seed {seed}: {state:?} is given out");
-                    hands.push(taken);
-                }
-            }
-            14..=16 => {
-                if !hands.is_empty() {
-                    let taken = hands.swap_remove(chance.below(hands.len() as u64) as usize);
-                    known.insert(mark(&taken), Known::Confirmed);
-                    *confirmed.entry(mark(&taken)).or_default() += 1;
-                    taken.done();
-                }
-            }
-            17 => {
-                if !hands.is_empty() {
-                    drop(hands.swap_remove(chance.below(hands.len() as u64) as usize));
-                }
-            }
-            18 => {
-                if let Some(file) = &scene.desk.file {
-                    file.limit_pages(file.pages());
-                    full = true;
-                }
-            }
-            _ => {
-                // Killed: what the files hold at this moment is what is left.
-                kills += 1;
-                let place = scene.folder.path().join(format!("life-{kills}"));
-                fs::create_dir(&place).unwrap();
-                let path = place.join("mq-1.spool");
-                for end in ["", "-wal"] {
-                    let from = format!("{}{end}", scene.settings.path.display());
-                    let _ = fs::copy(from, format!("{}{end}", path.display()));
-                }
-                hands.clear();
-                scene.settings.path = path;
-                scene.desk = desk(&scene.settings, capacity);
-                full = false;
-                for known in known.values_mut().filter(|known| **known == Known::Pushed) {
-                    *known = Known::Gone;
-                }
-            }
-        }
-    }
-    hands.clear();
-    for _ in 0..3 {
-        scene.attend();
-    }
-    for mark in scene.deliver() {
-        assert_ne!(known[&mark], Known::Gone, "seed {seed}");
-        *confirmed.entry(mark).or_default() += 1;
-    }
-    for (mark, state) in &known {
-        let times = confirmed.get(mark).copied().unwrap_or(0);
-        match state {
-            Known::Gone => assert_eq!(times, 0, "seed {seed}: {mark}"),
-            _ => assert!(
-                (1..=1 + kills).contains(&times),
-                "seed {seed}: {mark} is {state:?} and was confirmed {times} times, {kills} kills"
-            ),
-        }
-    }
-    let stats = scene.desk.shared.counters.read(0);
-    assert_eq!((stats.dropped_samples(), stats.damaged, stats.spooled), (0, 0, 0), "seed {seed}");
-}
-
-#[test]
-fn whatever_happens_in_whatever_order_what_was_kept_is_delivered() {
-    (0..60).for_each(life);
-}
-
-#[test]
-fn a_log_that_a_power_cut_tore_leaves_whole_batches_from_the_first_on() {
-    for seed in 0..20 {
-        let mut chance = Chance::new(seed);
-        let mut scene = Scene::new(4, |_| {});
-        for mark in 1..=40 {
-            scene.push(mark, 20);
-            scene.attend();
-        }
-        let copy = scene.folder.path().join("torn").join("mq-1.spool");
-        fs::create_dir(copy.parent().unwrap()).unwrap();
-        fs::copy(&scene.settings.path, &copy).unwrap();
-        let mut log = fs::read(format!("{}-wal", scene.settings.path.display())).unwrap();
-        log.truncate(chance.below(log.len() as u64) as usize);
-        fs::write(format!("{}-wal", copy.display()), log).unwrap();
-        let mut settings = scene.settings.clone();
-        settings.path = copy;
-        let mut torn = desk(&settings, 4);
-        let marks = deliver(&mut torn);
-        assert_eq!(marks, (1..=marks.len() as u64).collect::<Vec<_>>(), "seed {seed}");
-        assert_eq!(torn.shared.counters.read(0).damaged, 0, "seed {seed}");
+    pub(super) fn parts(&self) -> i64 {
+        self.connection.query_row("SELECT count(*) FROM shared", [], |row| row.get(0)).unwrap()
     }
 }

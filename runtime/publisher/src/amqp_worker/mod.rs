@@ -11,12 +11,14 @@
 //! A message in flight owns its batch: it is confirmed, or the batch returns to the queue when the message is dropped, which
 //! is also what happens when this whole task is aborted. While the broker has the connection blocked, nothing is taken and no time counts.
 
+mod trouble;
+
 use std::time::Duration;
 
 use amqp::lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use amqp::lapin::types::FieldTable;
 use amqp::lapin::{self, BasicProperties, Channel, Confirmation, Connection, Event};
-use amqp::{Backoff, Broker, ConnectError, DeclareError, Link};
+use amqp::{Backoff, Broker, Link};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use sample::signature::Secret;
@@ -28,6 +30,7 @@ use crate::message::{Message, messages};
 use crate::poison::{Morgue, Suspects, Verdict, is_verdict};
 use crate::queue::Taken;
 use crate::settings::{AmqpSettings, MAX_WINDOW};
+use trouble::{State, Trouble};
 
 /// How often an idle connection is asked whether it still stands. Losing one is also an event; this is for the case that
 /// none came.
@@ -52,68 +55,6 @@ enum Answer {
     Refused,
     /// Acknowledged, but no queue has it: what was in the way.
     Returned(String),
-}
-
-/// Why there is nothing to publish on at this moment.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    Declare(#[from] DeclareError),
-    #[error("the connection is lost")]
-    Connection(#[source] lapin::Error),
-    #[error("the channel is closed")]
-    Channel(#[source] lapin::Error),
-    #[error("the broker confirms nothing for {0:?}, though it has blocked nothing")]
-    Unconfirmed(Duration),
-    #[error("no queue takes the messages ({0}): is the queue's binding gone, or an alternate one missing?")]
-    Unroutable(String),
-}
-
-impl Trouble {
-    fn label(&self) -> &'static str {
-        match self {
-            Self::Connect(error) => error.label(),
-            Self::Declare(error) => error.label(),
-            Self::Connection(_) => "connection-lost",
-            Self::Channel(_) => "channel-closed",
-            Self::Unconfirmed(_) => "unconfirmed",
-            Self::Unroutable(_) => "unroutable",
-        }
-    }
-}
-
-/// Says each trouble once, and its end.
-#[derive(Default)]
-struct State {
-    trouble: Option<&'static str>,
-}
-
-impl State {
-    fn failed(&mut self, trouble: &Trouble) {
-        let label = trouble.label();
-        if self.trouble != Some(label) {
-            tracing::warn!(
-                reason = label,
-                error = trouble as &dyn std::error::Error,
-                "publishing over AMQP is interrupted"
-            );
-            self.trouble = Some(label);
-        }
-    }
-
-    /// What is wrong with what is published shows only then.
-    fn serves(&mut self, exchange: &str) {
-        if !matches!(self.trouble, Some("unconfirmed" | "unroutable")) {
-            self.confirmed(exchange);
-        }
-    }
-
-    fn confirmed(&mut self, exchange: &str) {
-        tracing::info!(exchange, recovered = self.trouble.is_some(), "publishing over AMQP");
-        self.trouble = None;
-    }
 }
 
 /// Publishes what the queue gives until it is closed.

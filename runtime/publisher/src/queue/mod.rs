@@ -10,6 +10,10 @@
 //! ended; so no path through an error can lose one. With a spool, none is given out before it is on disk, unless the disk takes nothing: then
 //! the queue is what it is without one.
 
+mod spooling;
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -19,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::batch::Batch;
 use crate::spool::Overflow;
+pub(crate) use spooling::Errand;
 
 /// Memory that waiting samples may take, about, however few batches they are: a guest may give each of its samples metadata of 64 KiB. Four
 /// times what a full queue of honest samples takes.
@@ -29,15 +34,6 @@ const AHEAD: usize = 128;
 
 /// How long a poll waits for a target that takes nothing. A broker that is well confirms a window in milliseconds.
 const STALL: Duration = Duration::from_millis(250);
-
-/// Batches that settle without another's arrival before the spool is told: a transaction of its own is worth that many.
-const SETTLED: usize = 256;
-
-/// How long the first of them waits.
-const SETTLE: Duration = Duration::from_millis(50);
-
-/// Batches below which others are read from the spool.
-const LOW: usize = 64;
 
 /// Samples that were dropped, by the source that polled them.
 pub(crate) type Lost = BTreeMap<Arc<str>, usize>;
@@ -105,20 +101,21 @@ struct Waiting {
     kept: bool,
 }
 
-/// What the spool has to do.
-#[derive(Debug, Default)]
-pub(crate) struct Errand {
-    /// To be written.
-    pub arrived: BTreeMap<u64, Batch>,
-    /// To be deleted.
-    pub settled: BTreeSet<u64>,
-    /// Whether to read what is on disk alone, and after which number at the latest.
-    pub backlog: Option<Option<u64>>,
-    /// Whether nothing will arrive any more.
-    pub ended: bool,
-}
-
 impl State {
+    /// The number of a batch that comes.
+    fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// A batch is to be written, and has the next number: the file's are in the order of their arrival.
+    fn arrive(&mut self, batch: Batch) {
+        let number = self.number();
+        self.bytes += batch.weight;
+        self.arriving.insert(number, batch);
+    }
+
     fn wait(&mut self, number: u64, batch: Batch, kept: bool) {
         self.bytes += batch.weight;
         self.waiting.insert(number, Waiting { batch, kept });
@@ -226,13 +223,11 @@ impl Queue {
     /// Adds a batch; gives what was dropped for it.
     pub(crate) fn push(&self, batch: Batch) -> Lost {
         let mut state = self.state();
-        let number = state.next;
-        state.next += 1;
         let spooling = state.spooling;
         if spooling {
-            state.bytes += batch.weight;
-            state.arriving.insert(number, batch);
+            state.arrive(batch);
         } else {
+            let number = state.number();
             state.wait(number, batch, false);
         }
         state.shrink_to(self.0.capacity, self.0.overflow);
@@ -260,7 +255,7 @@ impl Queue {
                     oldest.and_then(|number| Some((number, state.take_out(number)?)))
                 {
                     state.taken.insert(number, kept);
-                    if state.backlog && state.waiting.len() < LOW {
+                    if state.backlog && state.waiting.len() < spooling::LOW {
                         self.0.desk.notify_one();
                     }
                     return Some(Taken { queue: self.clone(), number, batch: Some(batch) });
@@ -314,7 +309,9 @@ impl Queue {
             |state: &mut State| state.spooling && (!state.arriving.is_empty() || state.writing > 0);
         let waited = self.0.eased.wait_timeout_while(self.state(), patience, is_on_its_way);
         let (state, out_of_patience) = waited.unwrap_or_else(PoisonError::into_inner);
-        state.spooling && !out_of_patience.timed_out()
+        // What the target was given while the disk took nothing is not there.
+        let is_in_hand = state.taken.values().any(|kept| !kept);
+        state.spooling && !out_of_patience.timed_out() && !is_in_hand
     }
 
     /// Waits until nothing waits, nothing is taken and nothing is left on disk.
@@ -396,10 +393,7 @@ impl Queue {
         match returned {
             // The disk takes batches again, and does not have this one.
             Some(batch) if !kept && state.spooling => {
-                let number = state.next;
-                state.next += 1;
-                state.bytes += batch.weight;
-                state.arriving.insert(number, batch);
+                state.arrive(batch);
                 self.0.desk.notify_one();
             }
             Some(batch) => {
@@ -422,193 +416,6 @@ impl Queue {
         } else {
             self.0.eased.notify_all();
         }
-    }
-}
-
-/// The spool's side.
-impl Queue {
-    /// Waits for something to do for the spool, for this long at most; without an end where none is given. What is on disk alone is read
-    /// after `allowance` at the earliest.
-    pub(crate) fn errand(&self, patience: Option<Duration>, allowance: Duration) -> Errand {
-        let begun = Instant::now();
-        let until = patience.map(|patience| begun + patience);
-        let mut state = self.state();
-        let low = LOW.min(self.0.capacity);
-        let wants = loop {
-            let now = Instant::now();
-            let ripe = state.settled_since.map(|since| since + SETTLE);
-            let is_ripe = state.settled.len() >= SETTLED || ripe.is_some_and(|ripe| ripe <= now);
-            let is_room = state.waiting.len() < low && state.bytes < MAX_BYTES / 2;
-            let wants = state.backlog && is_room && !state.closed;
-            let reads = wants.then(|| begun + allowance);
-            let due = !state.arriving.is_empty()
-                || state.ended
-                || is_ripe
-                || [until, reads].into_iter().flatten().any(|moment| moment <= now);
-            if due {
-                break reads.is_some_and(|moment| moment <= now);
-            }
-            let soonest = [until, ripe, reads].into_iter().flatten().min();
-            state = match soonest {
-                None => self.0.desk.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(soonest) => {
-                    let waited = self.0.desk.wait_timeout(state, soonest - now);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        };
-        let arrived = std::mem::take(&mut state.arriving);
-        state.bytes -= arrived.values().map(|batch| batch.weight).sum::<usize>();
-        state.writing = arrived.len();
-        state.settled_since = None;
-        Errand {
-            arrived,
-            // They stay here until they are deleted: they must not be read again.
-            settled: state.settled.clone(),
-            backlog: if wants { Some(state.rewind.take()) } else { None },
-            ended: state.ended,
-        }
-    }
-
-    /// Waits this long, or until nothing will arrive any more, which it says.
-    pub(crate) fn rest(&self, time: Duration) -> bool {
-        let waited = self.0.desk.wait_timeout_while(self.state(), time, |state| !state.ended);
-        waited.unwrap_or_else(PoisonError::into_inner).0.ended
-    }
-
-    /// Lets the spool end, once it has written what arrived.
-    pub(crate) fn end(&self) {
-        self.state().ended = true;
-        self.0.desk.notify_all();
-    }
-
-    /// These are on disk, those are not any more. What memory has room for waits there.
-    pub(crate) fn written(&self, arrived: BTreeMap<u64, Batch>, deleted: &BTreeSet<u64>) {
-        let mut state = self.state();
-        state.writing = 0;
-        state.progress += arrived.len() as u64;
-        state.settled.retain(|number| !deleted.contains(number));
-        for (number, batch) in arrived {
-            // While older ones are on disk alone, room in memory is for those first, but for what keeps the worker busy.
-            let is_room = state.waiting.len() + state.taken.len() < self.0.capacity
-                && state.bytes + batch.weight <= MAX_BYTES;
-            if is_room {
-                state.wait(number, batch, true);
-            } else {
-                state.backlog = true;
-            }
-        }
-        state.spooling = true;
-        drop(state);
-        self.announce();
-    }
-
-    /// The disk takes nothing: these are in memory alone, as will be what comes.
-    pub(crate) fn not_written(&self, arrived: BTreeMap<u64, Batch>) {
-        let mut state = self.state();
-        state.writing = 0;
-        state.spooling = false;
-        let later = std::mem::take(&mut state.arriving);
-        state.bytes -= later.values().map(|batch| batch.weight).sum::<usize>();
-        for (number, batch) in arrived.into_iter().chain(later) {
-            state.wait(number, batch, false);
-        }
-        state.shrink_to(self.0.capacity, self.0.overflow);
-        drop(state);
-        self.announce();
-    }
-
-    /// The disk takes batches again: what waits in memory alone is to be written, under new numbers, for the file's are in the order of their
-    /// arrival.
-    pub(crate) fn spool_again(&self) {
-        let mut state = self.state();
-        state.spooling = true;
-        let alone: Vec<u64> =
-            state.waiting.iter().filter(|(_, waiting)| !waiting.kept).map(|(number, _)| *number).collect();
-        for number in alone {
-            if let Some(Waiting { batch, .. }) = state.take_out(number) {
-                let number = state.next;
-                state.next += 1;
-                state.bytes += batch.weight;
-                state.arriving.insert(number, batch);
-            }
-        }
-    }
-
-    fn announce(&self) {
-        self.0.eased.notify_all();
-        self.0.settled.notify_waiters();
-        self.0.arrived.notify_one();
-    }
-
-    /// Whether a batch on disk is in memory, too.
-    pub(crate) fn holds(&self, number: u64) -> bool {
-        let state = self.state();
-        state.waiting.contains_key(&number)
-            || state.taken.contains_key(&number)
-            || state.settled.contains(&number)
-    }
-
-    /// Batches of those on disk alone that memory has room for, and what they may weigh together.
-    pub(crate) fn room(&self) -> (usize, usize) {
-        let state = self.state();
-        let batches = LOW.min(self.0.capacity).saturating_sub(state.waiting.len());
-        (batches, (MAX_BYTES / 2).saturating_sub(state.bytes))
-    }
-
-    /// Batches that were read from the disk; `more` says whether others may be there.
-    pub(crate) fn loaded(&self, batches: Vec<(u64, Batch)>, more: bool) {
-        let mut state = self.state();
-        for (number, batch) in batches {
-            state.wait(number, batch, true);
-        }
-        state.backlog = more || state.rewind.is_some();
-        drop(state);
-        self.announce();
-    }
-
-    /// Gives a batch on disk up, where the target does not have it already or in this moment.
-    pub(crate) fn discard(&self, number: u64) -> bool {
-        let mut state = self.state();
-        if state.taken.contains_key(&number) || state.settled.contains(&number) {
-            return false;
-        }
-        state.take_out(number);
-        true
-    }
-
-    /// Whether the spool has no room, by its bounds. Says whether that is news.
-    pub(crate) fn set_full(&self, full: bool) -> bool {
-        std::mem::replace(&mut self.state().full, full) != full
-    }
-
-    /// Whether the spool has no room, by its bounds.
-    pub(crate) fn is_full(&self) -> bool {
-        self.state().full
-    }
-
-    /// Batches that the target has, or may have at this moment.
-    pub(crate) fn in_hand(&self) -> usize {
-        let state = self.state();
-        state.taken.len() + state.settled.len()
-    }
-
-    /// The numbers of new files go on from here.
-    pub(crate) fn go_on_after(&self, last: u64) {
-        let mut state = self.state();
-        state.next = state.next.max(last + 1);
-    }
-
-    /// Batches may be on disk that are not in memory.
-    pub(crate) fn look_again(&self) {
-        let mut state = self.state();
-        state.backlog = true;
-        state.rewind = Some(0);
-    }
-
-    /// What was dropped and is not counted yet.
-    pub(crate) fn take_lost(&self) -> Lost {
-        std::mem::take(&mut self.state().lost)
     }
 }
 
@@ -640,144 +447,5 @@ impl Taken {
 impl Drop for Taken {
     fn drop(&mut self) {
         self.queue.release(self.number, self.batch.take());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::amqp_worker::tests::samples as made;
-
-    fn samples(count: usize) -> Batch {
-        Batch::new("source".into(), made(count))
-    }
-
-    /// How many samples were lost.
-    fn lost(lost: &Lost) -> usize {
-        lost.values().sum()
-    }
-
-    fn count(taken: &Taken) -> usize {
-        taken.samples().len()
-    }
-
-    #[tokio::test]
-    async fn the_oldest_is_dropped_and_its_samples_are_counted() {
-        let queue = Queue::new(2);
-        assert_eq!(lost(&queue.push(samples(1))), 0);
-        assert_eq!(lost(&queue.push(samples(2))), 0);
-        assert_eq!(lost(&queue.push(samples(3))), 1);
-        assert_eq!(count(&queue.next().await.unwrap()), 2);
-    }
-
-    #[test]
-    fn heavy_samples_are_bounded_by_their_weight() {
-        let queue = Queue::new(1_000);
-        let heavy = || {
-            let mut batch = made(1);
-            // It is kept as the object, and in three forms.
-            let text = "x".repeat(MAX_BYTES / 12).into();
-            let fields = [("text".to_owned(), text)].into_iter().collect();
-            batch[0].extra = Some(Arc::new(sample::Metadata::new(fields)));
-            Batch::new("source".into(), batch)
-        };
-        let gone: Vec<usize> = (0..4).map(|_| lost(&queue.push(heavy()))).collect();
-        assert_eq!(gone, [0, 0, 1, 1]);
-        assert_eq!(queue.waiting(), 2);
-        assert_eq!(lost(&queue.drain()), 2);
-        assert_eq!(queue.0.state.lock().unwrap().bytes, 0);
-    }
-
-    #[tokio::test]
-    async fn a_poll_that_is_far_ahead_waits_for_a_target_that_takes_and_for_no_other() {
-        let queue = Queue::new(10 * AHEAD);
-        let far = Instant::now() + Duration::from_secs(3_600);
-        (0..AHEAD).for_each(|_| assert_eq!(lost(&queue.push(samples(1))), 0));
-        queue.pace(far);
-        queue.push(samples(1));
-        // Nobody takes: it is waited for once.
-        let started = Instant::now();
-        queue.pace(far);
-        assert!(started.elapsed() >= STALL);
-        assert_eq!(queue.state().stalled_at, Some(0));
-        queue.pace(far);
-        assert_eq!(queue.waiting(), AHEAD + 1);
-        // Somebody does: it is waited for as long as that takes.
-        (0..2 * AHEAD).for_each(|_| assert_eq!(lost(&queue.push(samples(1))), 0));
-        queue.next().await.unwrap().done();
-        let taking = {
-            let queue = queue.clone();
-            tokio::spawn(async move {
-                while queue.waiting() > 0 {
-                    queue.next().await.unwrap().done();
-                    tokio::task::yield_now().await;
-                }
-            })
-        };
-        let pacing = queue.clone();
-        tokio::task::spawn_blocking(move || {
-            pacing.pace(far);
-            assert!(pacing.waiting() <= AHEAD);
-        })
-        .await
-        .unwrap();
-        taking.await.unwrap();
-        // One that is closed is not waited for, nor is a deadline passed.
-        (0..2 * AHEAD).for_each(|_| assert_eq!(lost(&queue.push(samples(1))), 0));
-        queue.pace(Instant::now());
-        queue.close();
-        queue.pace(far);
-    }
-
-    #[tokio::test]
-    async fn what_is_not_done_returns_to_its_place() {
-        let queue = Queue::new(8);
-        (1..=3).for_each(|size| assert_eq!(lost(&queue.push(samples(size))), 0));
-        let (first, second) = (queue.next().await.unwrap(), queue.next().await.unwrap());
-        drop(second);
-        drop(first);
-        assert_eq!(queue.waiting(), 3);
-        for size in 1..=3 {
-            let taken = queue.next().await.unwrap();
-            assert_eq!(count(&taken), size);
-            taken.done();
-        }
-        queue.settled().await;
-        assert_eq!(queue.waiting(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_returns_into_a_full_queue_is_the_oldest_and_goes() {
-        let queue = Queue::new(1);
-        queue.push(samples(5));
-        let taken = queue.next().await.unwrap();
-        assert_eq!(lost(&queue.push(samples(1))), 0);
-        drop(taken);
-        assert_eq!(queue.waiting(), 1);
-        assert_eq!(lost(&queue.push(samples(1))), 6, "five that returned, one that waited");
-        assert_eq!(lost(&queue.drain()), 1);
-    }
-
-    #[tokio::test]
-    async fn waiting_ends_when_a_batch_comes_settles_or_the_queue_closes() {
-        let queue = Queue::new(2);
-        let other = queue.clone();
-        let consumer = tokio::spawn(async move {
-            let mut sizes = Vec::new();
-            while let Some(taken) = other.next().await {
-                sizes.push(count(&taken));
-                tokio::task::yield_now().await;
-                taken.done();
-            }
-            sizes
-        });
-        for size in [1, 2] {
-            queue.push(samples(size));
-            queue.settled().await;
-        }
-        queue.close();
-        queue.closed().await;
-        assert_eq!(consumer.await.unwrap(), [1, 2]);
-        assert!(queue.next().await.is_none());
     }
 }
