@@ -214,3 +214,28 @@ fn a_collector_that_is_killed_loses_nothing_and_stores_nothing_twice() -> Result
     assert_eq!(scene.bus.count(DEAD_LETTERS)?, 0);
     scene.end(&good)
 }
+
+#[test]
+fn samples_go_when_they_are_older_than_the_file_says() -> Result<()> {
+    let vhost = broker().vhost()?;
+    let site = Site::new()?;
+    let url = vhost.url();
+    let mut collector = site.collector_with(&format!("amqp: {{url: \"{url}\"}}\nretention: {{age: 1h}}"))?;
+    let bus = Bus::connect(&url)?;
+    let at = |timestamp: &str| sample_with("timestamp", json!(timestamp));
+    let old: Vec<Value> = (0..50).map(|number| at(&format!("2026-01-01T00:00:{number:02}"))).collect();
+    let young: Vec<Value> = (0..50).map(|number| at(&format!("2026-01-01T02:00:{number:02}"))).collect();
+    bus.publish(NOTIFICATIONS, &[body(&old), body(&young[..49])])?;
+    site.stored(&mut collector, 99)?;
+    // It looks after a batch, at most once a second, and otherwise once a minute.
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    bus.publish(NOTIFICATIONS, &[body(&young[49..])])?;
+    collector.until("the old samples gone", || {
+        let stored = site.samples(&["-l", nephoscope_tests::ALL])?;
+        Ok((ids(&stored) == ids(&young)).then_some(()))
+    })?;
+    let ended = collector.stop()?.expect(0)?;
+    ended.line(&["INFO", "deleted old samples", "by_age=50"])?;
+    ended.line(&["collected", "50 deleted by age"])?;
+    Ok(())
+}

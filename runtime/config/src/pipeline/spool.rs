@@ -65,7 +65,7 @@ pub(crate) static SPOOL: Section = Section {
             "1GiB",
             "Bytes of each file, its log of some 16 MiB aside: about nine million samples. Less than some KiB for each instance holds little but their metadata.",
         ),
-        key("max_age", "duration", "168h", "Older samples are dropped, and counted by source."),
+        key("max_age", "duration", "7d", "Older samples are dropped, and counted by source."),
         key(
             "overflow",
             "`drop-oldest` or `pause`",

@@ -191,10 +191,18 @@ impl Desk {
         let bound = self.settings.max_bytes;
         loop {
             let Some(file) = &mut self.file else { return Ok(()) };
-            let used = file.used()?;
+            let is_empty = self.shared.counters.spooled.load(Relaxed) == 0;
+            let mut used = file.used()?;
+            if is_empty && used > bound / 2 {
+                // What the next batches share is written with them.
+                file.forget_parts()?;
+                used = file.used()?;
+            }
             self.shared.counters.spool_bytes.store(used, Relaxed);
             if self.settings.overflow == Overflow::Pause {
-                let full = used > bound || (self.shared.queue.is_full() && used > bound / 10 * 9);
+                // With nothing in it, waiting would not make room.
+                let over = used > bound || (self.shared.queue.is_full() && used > bound / 10 * 9);
+                let full = over && !is_empty;
                 if self.shared.queue.set_full(full) {
                     let spool = self.settings.path.display();
                     if full {
@@ -255,7 +263,7 @@ impl Desk {
             match salvage(&self.settings, error) {
                 Ok((file, found)) => return self.take_up(file, found),
                 Err(error) => {
-                    tracing::error!(%spool, error = &error as &dyn std::error::Error, "the damaged spool cannot be set aside")
+                    tracing::error!(%spool, error = &error as &dyn std::error::Error, "what is in the damaged spool cannot be saved")
                 }
             }
         }

@@ -368,10 +368,19 @@ impl File {
         rows.collect::<Result<_, _>>().map_err(failed)
     }
 
+    /// Deletes what batches share. For a file without batches.
+    pub(super) fn forget_parts(&mut self) -> Result<(), SpoolError> {
+        let failed = |source| SpoolError::Failed { action: "empty the spool", source };
+        self.begin_era();
+        self.connection.execute("DELETE FROM shared WHERE id < ?1", [id(self.era, 0)]).map_err(failed)?;
+        Ok(())
+    }
+
     /// Gives pages of an empty spool back to the file system, some at a time. Says whether there are more.
     pub(super) fn shrink(&mut self) -> Result<bool, SpoolError> {
         let failed = |source| SpoolError::Failed { action: "shrink the spool", source };
-        if self.pragma("freelist_count")? <= KEPT_PAGES {
+        let free = self.pragma("freelist_count")?;
+        if free <= KEPT_PAGES {
             return Ok(false);
         }
         self.connection
@@ -383,7 +392,8 @@ impl File {
                 Ok(())
             })
             .map_err(failed)?;
-        Ok(true)
+        // What does not shrink is not tried for ever.
+        Ok(self.pragma("freelist_count")? < free)
     }
 }
 

@@ -18,7 +18,7 @@ fn a_damaged_record_is_set_aside_and_the_others_are_sent() {
 }
 
 /// Batches of a meter of fifty instances, whose metadata are as long as nova's.
-fn like_real_ones(count: u64) -> Vec<Batch> {
+pub(super) fn like_real_ones(count: u64) -> Vec<Batch> {
     let metadata = |instance: usize| {
         let fields =
             serde_json::json!({"display_name": format!("instance-{instance}"), "flavor": "x".repeat(900)});

@@ -253,6 +253,26 @@ fn a_full_spool_may_have_polling_pause_instead() {
 }
 
 #[test]
+fn metadata_alone_never_keep_polling_paused() {
+    let mut scene = Scene::new(4, |settings| {
+        settings.max_bytes = 1 << 20;
+        settings.overflow = Overflow::Pause;
+    });
+    // Each time other instances, whose metadata together are more than the bound.
+    for _ in 0..40 {
+        for batch in damage::like_real_ones(1) {
+            scene.desk.shared.queue.push(batch);
+        }
+        scene.attend();
+    }
+    assert!(!scene.desk.queue().has_room());
+    scene.deliver();
+    assert!(scene.desk.queue().has_room());
+    assert!(scene.desk.file.as_ref().unwrap().parts() < 50);
+    assert_eq!(scene.desk.shared.counters.read(0).dropped_samples(), 0);
+}
+
+#[test]
 fn what_is_too_old_is_dropped_unless_it_is_being_sent() {
     let mut scene = Scene::new(1, |settings| settings.max_age = Duration::from_millis(200));
     for mark in 1..=3 {
