@@ -1,11 +1,8 @@
-//! A sample's `message_id` in the form in which the store keeps it.
+//! A sample's `message_id` in the form in which stores keep it.
 //!
 //! It is a UUID nearly always (Ceilometer's are uuid1), which takes 16 bytes instead of 36 characters. A uuid1's text begins
 //! with the fastest part of its time, so that the keys of one cycle would fall all over the index; with the slow parts
 //! first they fall beside each other at its end, and a large store takes samples as fast as a small one.
-
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Result, ToSql};
 
 /// Where the bytes of a UUID go: time_hi and version, time_mid, time_low, then the rest as it is.
 const ORDER: [usize; 16] = [6, 7, 4, 5, 0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 15];
@@ -27,15 +24,14 @@ impl MessageId {
         uuid(text.as_bytes()).map_or_else(|| Self::Text(text.to_owned()), Self::Uuid)
     }
 
-    /// The text again; none for a value that no [`MessageId`] has.
-    pub(super) fn text(stored: ValueRef<'_>) -> Option<String> {
-        match stored {
-            ValueRef::Text(text) => String::from_utf8(text.to_vec()).ok(),
-            ValueRef::Blob(bytes) => {
-                let bytes: [u8; 16] = bytes.try_into().ok()?;
+    /// The text again.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Uuid(bytes) => {
                 let mut plain = [0; 16];
-                for (byte, place) in bytes.into_iter().zip(ORDER) {
-                    plain[place] = byte;
+                for (byte, place) in bytes.iter().zip(ORDER) {
+                    plain[place] = *byte;
                 }
                 let mut text = String::with_capacity(36);
                 for byte in plain {
@@ -43,12 +39,11 @@ impl MessageId {
                         text.push('-');
                     }
                     for digit in [byte >> 4, byte & 15] {
-                        text.push(char::from_digit(u32::from(digit), 16)?);
+                        text.push(char::from(b"0123456789abcdef"[usize::from(digit)]));
                     }
                 }
-                Some(text)
+                text
             }
-            _ => None,
         }
     }
 }
@@ -74,25 +69,9 @@ fn uuid(text: &[u8]) -> Option<[u8; 16]> {
     Some(ORDER.map(|place| digits[2 * place] << 4 | digits[2 * place + 1]))
 }
 
-impl ToSql for MessageId {
-    fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Uuid(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn stored(id: &MessageId) -> ValueRef<'_> {
-        match id {
-            MessageId::Uuid(bytes) => ValueRef::Blob(bytes),
-            MessageId::Text(text) => ValueRef::Text(text.as_bytes()),
-        }
-    }
 
     #[test]
     fn every_text_comes_back_as_it_was() {
@@ -107,7 +86,7 @@ mod tests {
             "любой текст",
             "\0",
         ] {
-            assert_eq!(MessageId::text(stored(&MessageId::new(text))).as_deref(), Some(text));
+            assert_eq!(MessageId::new(text).text(), text);
         }
         assert!(matches!(MessageId::new("8cb06b5e-c7f6-11f0-8a3c-0242ac110002"), MessageId::Uuid(_)));
     }
