@@ -1,5 +1,5 @@
 //! Private real neighbours for the tests, the demo and developers: RabbitMQ, one node or a cluster, libvirtd with small
-//! guests, the genuine Ceilometer of today and of Pike, PostgreSQL, an OCI registry, and node files for libvirt's test
+//! guests, the genuine Ceilometer of today and of Pike, its client, PostgreSQL, an OCI registry, and node files for libvirt's test
 //! driver.
 //!
 //! ```text
@@ -26,6 +26,7 @@
 mod broker;
 pub mod cache;
 mod ceilometer;
+mod ceilometerclient;
 mod cluster;
 mod guest;
 mod image;
@@ -52,6 +53,7 @@ mod wiring;
 
 pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
 pub use ceilometer::Ceilometer;
+pub use ceilometerclient::{CeilometerClient, Ran};
 pub use cluster::Cluster;
 pub use guest::{BRIDGE, Disk, Drive, Filter, Guest, Image, Nic, Os, Plug, Power};
 pub use libvirtd::Libvirtd;
