@@ -30,7 +30,7 @@ pub use query::{
     Filter, Meter, QueryError, Resource, SampleQuery, Statistics, StatisticsQuery, StoredSample, meters,
     resources, sample, samples, statistics,
 };
-pub use render::{Output, render};
+pub use render::{Output, render, render_one};
 pub use row::Row;
 pub use sqlite::Sqlite;
 pub use volume::Volume;
