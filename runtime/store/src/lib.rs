@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `contract` | what every store can do: [`Store`], [`Writer`], [`Reader`] |
+//! | `postgres` | the store in a PostgreSQL database: [`Postgres`] |
 //! | [`bounds`] | how much a query may ask for, read and find |
 #![forbid(unsafe_code)]
 
@@ -10,6 +11,7 @@ pub mod bounds;
 mod contract;
 mod error;
 mod message_id;
+mod postgres;
 mod row;
 mod volume;
 
@@ -19,5 +21,6 @@ pub use contract::{
 };
 pub use error::{Source, StoreError};
 pub use message_id::MessageId;
+pub use postgres::{Address, BadAddress, Postgres};
 pub use row::Row;
 pub use volume::Volume;
