@@ -20,6 +20,8 @@ pub mod query;
 pub mod render;
 mod row;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use contract::{
