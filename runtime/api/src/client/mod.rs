@@ -1,0 +1,5 @@
+//! x
+/// x
+pub struct Client;
+/// x
+pub struct ClientError;
