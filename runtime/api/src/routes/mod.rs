@@ -118,7 +118,7 @@ async fn authorize(
     if request.uri().path() == HEALTH {
         return next.run(request).await;
     }
-    match app.access.caller(request.headers(), peer) {
+    match app.access.caller(request.headers(), peer, Instant::now()) {
         Ok(caller) => {
             request.extensions_mut().insert(Arc::clone(&caller));
             let mut response = next.run(request).await;
