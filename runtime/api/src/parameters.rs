@@ -40,7 +40,7 @@ impl Parameters {
             // `q.` stands for all of its fields.
             let is_known = |known: &&str| *known == name || known.ends_with('.') && name.starts_with(known);
             let is_field = name.contains('.');
-            if !known.iter().any(|known| is_known(known)) || is_field && !LISTS.contains(&name.as_ref()) {
+            if !known.iter().any(is_known) || is_field && !LISTS.contains(&name.as_ref()) {
                 return Err(Fault::unknown(&name));
             }
             if !LISTS.contains(&name.as_ref()) && pairs.iter().any(|(other, _)| *other == name) {
@@ -114,9 +114,9 @@ impl Parameters {
         let conditions: Vec<_> = (0..fields.len())
             .map(|at| Condition {
                 field: fields[at],
-                operator: operators.get(at).copied(),
+                operator: operators.get(at).copied().unwrap_or_default(),
                 value: values[at],
-                kind: kinds.get(at).copied(),
+                kind: kinds.get(at).copied().unwrap_or_default(),
             })
             .collect();
         filter(&conditions, times)
@@ -141,25 +141,24 @@ fn filter(conditions: &[Condition<'_>], times: Times) -> Result<Filter, Fault> {
         )));
     }
     let offset = offset(conditions)?;
-    let mut filter = Filter::default();
-    for condition in conditions.iter().filter(|condition| condition.field != "search_offset") {
-        let moved = if condition.field == "timestamp" { moved(condition, offset) } else { None };
-        let value = moved.as_deref().unwrap_or(condition.value);
-        filter = filter.and(Filter::condition(&Condition { value, ..*condition })?);
-    }
-    Ok(filter)
+    let conditions: Vec<_> = conditions
+        .iter()
+        .filter(|condition| condition.field != "search_offset")
+        .map(|condition| (condition, moved(condition, offset)))
+        .collect();
+    let moved = conditions.iter().map(|(condition, moved)| Condition {
+        value: moved.as_deref().unwrap_or(condition.value),
+        ..**condition
+    });
+    Ok(Filter::conditions(moved)?)
 }
 
 /// Ceilometer's `search_offset`: minutes by which the time is wider at both of its ends.
 fn offset(conditions: &[Condition<'_>]) -> Result<i64, Fault> {
     let mut offset = 0;
     for condition in conditions.iter().filter(|condition| condition.field == "search_offset") {
-        if !matches!(condition.operator, None | Some("" | "eq")) {
-            return Err(Fault::input(
-                "op",
-                condition.operator.unwrap_or_default(),
-                "search_offset takes eq alone",
-            ));
+        if !matches!(condition.operator, "" | "eq") {
+            return Err(Fault::input("op", condition.operator, "search_offset takes eq alone"));
         }
         if !conditions.iter().any(|other| other.field == "timestamp") {
             return Err(Fault::input(
@@ -179,8 +178,9 @@ fn offset(conditions: &[Condition<'_>]) -> Result<i64, Fault> {
 /// A time that the offset moves; none where there is nothing to move, or no time: that is for the filter to say.
 fn moved(condition: &Condition<'_>, offset: i64) -> Option<String> {
     let by = match condition.operator {
-        Some("lt" | "le") => offset,
-        Some("gt" | "ge") => -offset,
+        _ if condition.field != "timestamp" => 0,
+        "lt" | "le" => offset,
+        "gt" | "ge" => -offset,
         _ => 0,
     };
     if by == 0 {
@@ -251,13 +251,13 @@ mod tests {
     #[test]
     fn a_search_offset_widens_the_time_at_both_ends() {
         let at =
-            |operator| Condition { field: "timestamp", operator, value: "2026-01-31T12:00:00", kind: None };
-        assert_eq!(moved(&at(Some("ge")), 10).as_deref(), Some("2026-01-31T11:50:00"));
-        assert_eq!(moved(&at(Some("lt")), 10).as_deref(), Some("2026-01-31T12:10:00"));
-        assert_eq!(moved(&at(Some("lt")), 0), None);
-        let offset_of = |value| Condition { field: "search_offset", operator: None, value, kind: None };
-        assert_eq!(offset(&[at(Some("ge")), offset_of("10")]).ok(), Some(10));
-        assert!(offset(&[offset_of("10")]).is_err() && offset(&[at(None), offset_of("ten")]).is_err());
-        assert!(filter(&[at(Some("ge"))], Times::Refused).is_err());
+            |operator| Condition { field: "timestamp", operator, value: "2026-01-31T12:00:00", kind: "" };
+        assert_eq!(moved(&at("ge"), 10).as_deref(), Some("2026-01-31T11:50:00"));
+        assert_eq!(moved(&at("lt"), 10).as_deref(), Some("2026-01-31T12:10:00"));
+        assert_eq!(moved(&at("lt"), 0), None);
+        let offset_of = |value| Condition { field: "search_offset", operator: "", value, kind: "" };
+        assert_eq!(offset(&[at("ge"), offset_of("10")]).ok(), Some(10));
+        assert!(offset(&[offset_of("10")]).is_err() && offset(&[at(""), offset_of("ten")]).is_err());
+        assert!(filter(&[at("ge")], Times::Refused).is_err());
     }
 }

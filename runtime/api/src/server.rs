@@ -29,7 +29,7 @@ use tower::ServiceExt as _;
 
 use crate::counters::Counters;
 use crate::routes::{App, Peer, router};
-use crate::settings::{Limits, Settings};
+use crate::settings::{Limits, MAX_PROJECTS, Settings, Token};
 use crate::sink::Sink;
 use crate::tls::acceptor;
 
@@ -54,6 +54,9 @@ pub enum ServeError {
     /// Without tokens nobody could ask anything.
     #[error("the API has no tokens, and every request needs one: `nephoscope token` makes one")]
     NoTokens,
+    /// A token whose queries would be refused.
+    #[error("the token {0:?} has more than {MAX_PROJECTS} projects")]
+    TooManyProjects(String),
     /// Tokens would go over the network in the clear.
     #[error(
         "the API would listen at {0} without TLS: give it a certificate, or `allow_plaintext: true`, or listen at 127.0.0.1"
@@ -109,6 +112,11 @@ impl Server {
         let address = settings.listen;
         if settings.tokens.is_empty() {
             return Err(ServeError::NoTokens);
+        }
+        let has_too_many =
+            |token: &&Token| token.projects.as_ref().is_some_and(|own| own.len() > MAX_PROJECTS);
+        if let Some(token) = settings.tokens.iter().find(has_too_many) {
+            return Err(ServeError::TooManyProjects(token.name.clone()));
         }
         if settings.tls.is_none() && !settings.allow_plaintext && !address.ip().to_canonical().is_loopback() {
             return Err(ServeError::Plaintext(address));

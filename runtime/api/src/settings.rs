@@ -7,6 +7,9 @@ use std::time::Duration;
 /// The port that Ceilometer's API had.
 pub const PORT: u16 = 8777;
 
+/// The most projects of a token: each is a condition of all its queries, and these have a bound.
+pub const MAX_PROJECTS: usize = 16;
+
 /// What the API is served with.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -54,7 +57,7 @@ pub struct Token {
     pub name: String,
     /// The SHA-256 of its text; see [`token`](crate::token).
     pub sha256: [u8; 32],
-    /// The projects whose samples it sees and creates; none: all of them.
+    /// The projects whose samples it sees and creates, at most [`MAX_PROJECTS`]; none: all of them.
     pub projects: Option<Vec<String>>,
     /// Whether it may create samples.
     pub write: bool,

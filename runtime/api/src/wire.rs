@@ -235,7 +235,7 @@ impl Serialize for Statistics<'_> {
         let mut map = serializer.serialize_map(None)?;
         let groups: Option<Map<String, Value>> = (!it.group.is_empty()).then(|| {
             let field = |value: &Option<Arc<str>>| value.as_deref().map_or(Value::Null, Value::from);
-            it.group.iter().map(|(by, value)| (by.to_string(), field(value))).collect()
+            it.group.iter().map(|(by, value)| (by.as_str().to_owned(), field(value))).collect()
         });
         map.serialize_entry("groupby", &groups)?;
         map.serialize_entry("unit", &it.unit)?;

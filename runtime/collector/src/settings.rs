@@ -1,10 +1,11 @@
 //! What a collector is told: where the samples come from, where they go, and how much of everything there may be.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use amqp::{Broker, Flags};
 use sample::signature::Secret;
+use store::Store;
 
 /// A collector's settings; the `config` crate fills them from YAML.
 #[derive(Clone, Debug)]
@@ -26,8 +27,8 @@ pub struct Settings {
     /// A message of more bytes is not read but its first 64 KiB are dead-lettered; above [`MAX_MESSAGE_BYTES`] that is so in any
     /// case.
     pub max_message_bytes: usize,
-    /// The SQLite file; made where it does not exist, readable for owner and group, in a folder that exists.
-    pub store: PathBuf,
+    /// Where samples are kept.
+    pub store: Arc<dyn Store>,
     /// What every sample must be signed with; an empty secret accepts every sample (Ceilometer's `telemetry_secret`).
     pub secret: Secret,
     /// Where messages and samples go that cannot be stored.
@@ -42,10 +43,10 @@ pub struct Settings {
     pub decoders: usize,
 }
 
-/// What the store keeps: past either bound, the samples with the oldest timestamps are deleted, and resource metadata that no sample
-/// has any more. It is done piece by piece while samples are stored, for the fewest milliseconds at a time.
+/// What the store keeps: past either bound, the samples with the oldest timestamps are deleted, and series and resource metadata that no
+/// sample has any more. It is done piece by piece while samples are stored, for the fewest milliseconds at a time.
 ///
-/// The file does not shrink: the pages that become free are filled by later samples.
+/// An SQLite file does not shrink: the pages that become free are filled by later samples. Of PostgreSQL's tables whole days go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
     /// Samples that are older than this are deleted, within the hour. Age is counted back from the newest sample's timestamp, or from
@@ -109,7 +110,7 @@ impl Default for DeadLetter {
 
 impl Settings {
     /// The defaults around what has none: brokers, store and secret.
-    pub fn new(brokers: Vec<Broker>, store: impl Into<PathBuf>, secret: Secret) -> Self {
+    pub fn new(brokers: Vec<Broker>, store: Arc<dyn Store>, secret: Secret) -> Self {
         Self {
             brokers,
             exchange: EXCHANGE.to_owned(),
@@ -118,7 +119,7 @@ impl Settings {
             flags: Flags::default(),
             prefetch: PREFETCH,
             max_message_bytes: MAX_MESSAGE_BYTES,
-            store: store.into(),
+            store,
             secret,
             dead_letter: DeadLetter::default(),
             retention: Retention::default(),
@@ -158,7 +159,8 @@ mod tests {
 
     #[test]
     fn both_eras_queues_are_consumed_and_none_twice() {
-        let mut settings = Settings::new(Vec::new(), "samples.db", Secret::new("s"));
+        let mut settings =
+            Settings::new(Vec::new(), Arc::new(store::Sqlite::new("samples.db")), Secret::new("s"));
         assert_eq!(settings.queues(), ["notifications.sample", "metering.sample", "metering"]);
         settings.topics = vec!["metering".into(), "custom".into()];
         assert_eq!(settings.queues(), ["metering.sample", "custom.sample", "metering"]);

@@ -1,10 +1,12 @@
 //! The collector's file.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use collector::Settings;
 use sample::signature::Secret;
+use store::Sqlite;
 
 use crate::broker::{self, brokers, flags, topics};
 use crate::secret::secret;
@@ -151,7 +153,8 @@ fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<Settings> {
     let secret_text = map.optional(d, "telemetry_secret", secret);
     let secret_text = secret_text.unwrap_or_else(|| publisher::CEILOMETER_SECRET.to_owned());
     // An unusable store leaves the rest to be checked.
-    let mut settings = Settings::new(Vec::new(), store.clone().unwrap_or_default(), Secret::new(secret_text));
+    let kept = Arc::new(Sqlite::new(store.clone().unwrap_or_default()));
+    let mut settings = Settings::new(Vec::new(), kept, Secret::new(secret_text));
     map.set(d, "max_message_bytes", &mut settings.max_message_bytes, value::size(64 << 10, 128 << 20));
     map.set(d, "decoders", &mut settings.decoders, value::number(0, 256));
     if let Some(map) = map.section(d, "commit", &COMMIT) {

@@ -479,7 +479,7 @@ fn the_collectors_file_reaches_its_settings() {
     assert_eq!(settings.metering_topic, None);
     assert!(settings.flags.durable && !settings.flags.quorum);
     assert_eq!((settings.prefetch, settings.max_message_bytes, settings.decoders), (7, 1 << 20, 3));
-    assert_eq!(settings.store, folder.path().join("data.db"));
+    assert_eq!(settings.store.to_string(), folder.path().join("data.db").display().to_string());
     assert_eq!((settings.commit_samples, settings.commit_linger), (10, Duration::from_secs(1)));
     assert_eq!(settings.retention.age, Some(Duration::from_secs(30 * 86_400)));
     assert_eq!(settings.retention.bytes, Some(2 << 30));

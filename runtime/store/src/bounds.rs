@@ -21,6 +21,8 @@ pub const MAX_CLAUSES: usize = 32;
 pub const MAX_DEPTH: usize = 16;
 /// The most groups and periods of statistics.
 pub const MAX_STATISTICS: usize = 10_000;
+/// The most tallies that they may be made of: a cardinality has one for each value that it counts.
+pub const MAX_TALLIES: usize = 1_000_000;
 /// The most series that one meter's statistics may be made of.
 pub const MAX_TALLIED_SERIES: usize = 1_000_000;
 /// How long a query may read.

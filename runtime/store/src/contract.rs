@@ -293,6 +293,13 @@ pub struct Periods {
     pub length: i64,
 }
 
+impl Periods {
+    /// The number of the period that a time lies in.
+    pub fn number(self, timestamp: i64) -> u64 {
+        u64::try_from(timestamp.saturating_sub(self.origin) / self.length.max(1)).unwrap_or(0)
+    }
+}
+
 /// A tally of the volumes of a group in a period, as doubles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tally {

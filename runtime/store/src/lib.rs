@@ -3,14 +3,21 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `contract` | what every store can do: [`Store`], [`Writer`], [`Reader`] |
+//! | [`Sqlite`] | the embedded store |
+//! | [`query`] | Ceilometer's queries, the same over every store |
+//! | [`render`](mod@render) | answers as a table, JSON or CSV |
 //! | [`bounds`] | how much a query may ask for, read and find |
 #![forbid(unsafe_code)]
 
 pub mod bounds;
 mod contract;
+mod decimal;
 mod error;
 mod message_id;
+pub mod query;
+pub mod render;
 mod row;
+mod sqlite;
 mod volume;
 
 pub use contract::{
@@ -19,5 +26,11 @@ pub use contract::{
 };
 pub use error::{Source, StoreError};
 pub use message_id::MessageId;
+pub use query::{
+    Filter, Meter, QueryError, Resource, SampleQuery, Statistics, StatisticsQuery, StoredSample, meters,
+    resources, sample, samples, statistics,
+};
+pub use render::{Output, render};
 pub use row::Row;
+pub use sqlite::Sqlite;
 pub use volume::Volume;

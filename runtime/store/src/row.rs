@@ -55,7 +55,7 @@ impl Fields {
 
 impl SeriesFields {
     /// The hash of all other fields, each preceded by its length, so that no two series share a text.
-    fn hashed(mut self) -> Self {
+    pub(crate) fn hashed(mut self) -> Self {
         let mut hash = Sha256::new();
         let mut add = |text: Option<&str>| {
             // No text is as long as that.

@@ -1,10 +1,12 @@
 //! Samples per second from the queue to the store, signatures checked and every message acknowledged after its commit.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use collector::Settings;
 use sample::signature::Secret;
+use store::Sqlite;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
@@ -23,7 +25,8 @@ pub fn measure(table: &mut Table) -> Result<()> {
     runtime.block_on(publish(&vhost.url(), &samples, SAMPLES))?;
     let store = folder.path().join("samples.db");
     let brokers = vec![amqp::Broker::new(vhost.url().parse()?)];
-    let settings = Settings::new(brokers, &store, Secret::new(publisher::CEILOMETER_SECRET));
+    let settings =
+        Settings::new(brokers, Arc::new(Sqlite::new(&store)), Secret::new(publisher::CEILOMETER_SECRET));
     let (stop, stopped) = oneshot::channel::<()>();
     let started = Instant::now();
     let collector = runtime.spawn(collector::run(settings, async {

@@ -1,8 +1,9 @@
 //! Private real neighbours for the tests, the demo and developers: RabbitMQ, one node or a cluster, libvirtd with small
-//! guests, the genuine Ceilometer of today and of Pike, an OCI registry, and node files for libvirt's test driver.
+//! guests, the genuine Ceilometer of today and of Pike, its client, PostgreSQL, an OCI registry, and node files for libvirt's test
+//! driver.
 //!
 //! ```text
-//!  test or xtask ──owns──▶ Broker, Libvirtd, NotificationAgent, PollingAgent, PikeCollector
+//!  test or xtask ──owns──▶ Broker, Libvirtd, Postgres, NotificationAgent, PollingAgent, PikeCollector
 //!        │                        │ each in folders of its own, on free loopback ports
 //!        └──pipe──▶ keeper ──▶ the neighbour's process
 //! ```
@@ -13,7 +14,8 @@
 //! runs: own ports, own data, own Erlang port mapper and cookie, own mount and network namespaces.
 //!
 //! What goes wrong between neighbours is made here, too: [`Proxy`] does to connections what networks do, [`SmallDisk`] can
-//! be filled, a [`Broker`] can be paused and raise an alarm, the nodes of a [`Cluster`] can crash.
+//! be filled, a [`Broker`] can be paused and raise an alarm, the nodes of a [`Cluster`] can crash, a [`Postgres`] can
+//! be paused and crash.
 //!
 //! What is expensive to make (the virtual environment with Ceilometer, a guest's kernel) is kept in [`cache`] and made by
 //! one process at a time. What a neighbour needs installed is named in the error when it is missing; `cargo xtask`
@@ -24,6 +26,7 @@
 mod broker;
 pub mod cache;
 mod ceilometer;
+mod ceilometerclient;
 mod cluster;
 mod guest;
 mod image;
@@ -35,6 +38,7 @@ mod nova;
 mod pike;
 mod polling;
 mod port;
+mod postgres;
 pub mod process;
 mod proxy;
 pub mod python;
@@ -49,6 +53,7 @@ mod wiring;
 
 pub use broker::{Broker, BrokerSettings, ClientCertificate, Vhost};
 pub use ceilometer::Ceilometer;
+pub use ceilometerclient::{CeilometerClient, Ran};
 pub use cluster::Cluster;
 pub use guest::{BRIDGE, Disk, Drive, Filter, Guest, Image, Nic, Os, Plug, Power};
 pub use libvirtd::Libvirtd;
@@ -59,6 +64,7 @@ pub use nova::{Flavor, ImageMeta, Nova, NovaVersion, Owner};
 pub use pike::{Pike, PikeCollector};
 pub use polling::PollingAgent;
 pub use port::free_port;
+pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use registry::{Access, Registry};
 pub use run::{command_exists, output};

@@ -114,9 +114,7 @@ impl Kept {
 
     /// Stops the command (SIGSTOP) and waits until all its threads stand still. It can still be killed.
     pub fn pause(&self) -> Result<()> {
-        signal(self.pid, Signal::STOP);
-        until("the stillness of the process", KEEPER_LIMIT, || Ok(stands_still(self.pid)?.then_some(())))
-            .with_context(|| format!("{} did not stop", self.name))
+        pause(self.pid).with_context(|| format!("{} did not stop", self.name))
     }
 
     /// Lets a stopped command go on (SIGCONT).
@@ -197,6 +195,15 @@ impl Mark {
         until("the end of the process", limit, || Ok((!self.is_running()).then_some(())))
             .with_context(|| format!("process {} did not end", self.pid))
     }
+}
+
+/// Stops a process of one's own (SIGSTOP) and waits until all its threads stand still.
+pub(crate) fn pause(pid: u32) -> Result<()> {
+    signal(pid, Signal::STOP);
+    until("the stillness of the process", KEEPER_LIMIT, || {
+        Mark::of(pid).context("the process has ended")?;
+        Ok(stands_still(pid)?.then_some(()))
+    })
 }
 
 /// Whether every thread of the process is stopped.

@@ -65,6 +65,8 @@ const TEST: &[Package] = &[
     Package { name: "python3-dev", probe: Probe::Program("python3-config") },
     // An OCI registry. Where systemd runs, Debian starts one of its own on port 5000; the tests do not use that.
     Package { name: "docker-registry", probe: Probe::Program("docker-registry") },
+    // Where systemd runs, Debian starts one of its own on port 5432; the tests do not use that.
+    Package { name: "postgresql", probe: Probe::Program("postgres") },
     // A wall clock that jumps.
     Package { name: "faketime", probe: Probe::Program("faketime") },
     // What libFuzzer is written in.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sample::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
-use store::{Aggregate, GroupBy};
+use store::query::{Aggregate, GroupBy};
 
 use super::ClientError;
 
@@ -153,7 +153,7 @@ impl Statistics {
         let groups = self.groupby.unwrap_or_default();
         let group = group_by
             .iter()
-            .map(|by| (*by, groups.get(&by.to_string()).and_then(Value::as_str).map(Arc::from)))
+            .map(|by| (*by, groups.get(by.as_str()).and_then(Value::as_str).map(Arc::from)))
             .collect();
         let aggregates = aggregates
             .iter()

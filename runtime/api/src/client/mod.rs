@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use store::query::Condition;
-use store::{Aggregate, GroupBy, Meter, Resource, Statistics, StoredSample};
+use store::query::{Aggregate, Condition, GroupBy};
+use store::{Meter, Resource, Statistics, StoredSample};
 use ureq::Agent;
 use ureq::http::{HeaderValue, Request, Uri, header};
 
@@ -79,7 +79,7 @@ impl Client {
         limit: Option<usize>,
     ) -> Result<Vec<StoredSample>, ClientError> {
         let mut conditions = conditions.to_vec();
-        conditions.extend(meter.map(|value| Condition { field: "meter", operator: None, value, kind: None }));
+        conditions.extend(meter.map(|value| Condition { field: "meter", operator: "", value, kind: "" }));
         self.list::<answer::Sample, _>("samples", query(&conditions, limit))
     }
 
@@ -164,7 +164,7 @@ impl Client {
             push(&mut query, "period", &period);
         }
         for field in group_by {
-            push(&mut query, "groupby", &encode(&field.to_string()));
+            push(&mut query, "groupby", &field.as_str());
         }
         for aggregate in aggregates {
             let name = aggregate.to_string();
@@ -243,9 +243,9 @@ fn query(conditions: &[Condition<'_>], limit: Option<usize>) -> String {
     for condition in conditions {
         for (name, value) in [
             ("q.field", condition.field),
-            ("q.op", condition.operator.unwrap_or_default()),
+            ("q.op", condition.operator),
             ("q.value", condition.value),
-            ("q.type", condition.kind.unwrap_or_default()),
+            ("q.type", condition.kind),
         ] {
             push(&mut query, name, &encode(value));
         }
@@ -286,8 +286,7 @@ mod tests {
 
     #[test]
     fn conditions_are_escaped() {
-        let condition =
-            Condition { field: "metadata.a b", operator: Some("ne"), value: "1&limit=2", kind: None };
+        let condition = Condition { field: "metadata.a b", operator: "ne", value: "1&limit=2", kind: "" };
         assert_eq!(
             query(&[condition], Some(3)),
             "?q.field=metadata.a%20b&q.op=ne&q.value=1%26limit%3D2&q.type=&limit=3"

@@ -28,7 +28,7 @@ pub(super) async fn samples(
 ) -> Answered {
     let parameters = Parameters::parse(query.as_deref(), &["q.", "limit"])?;
     let filter = Filter::meter(&name(meter)?).and(who.scope(parameters.filter(Times::Allowed)?)?);
-    let query = SampleQuery::new(filter, parameters.limit()?);
+    let query = SampleQuery::new(filter, parameters.limit()?)?;
     app.queries
         .read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(OldSample::from)))
         .await

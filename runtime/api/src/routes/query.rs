@@ -37,7 +37,7 @@ pub(super) async fn samples(
             None => return Err(Fault::input("limit", &given.to_string(), "It is no whole number")),
         },
     };
-    let mut query = SampleQuery::new(who.scope(filter)?, limit);
+    let mut query = SampleQuery::new(who.scope(filter)?, limit)?;
     if let Some(order) = text(&fields, "orderby")? {
         query = query.ordered(order)?;
     }

@@ -5,7 +5,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use percent_encoding::percent_decode_str;
 use store::Reader;
-use store::query::{Condition, Filter};
+use store::query::Filter;
 
 use super::{Answered, Named, Shared, Who, name};
 use crate::access::Caller;
@@ -57,7 +57,6 @@ pub(super) async fn one(
 }
 
 fn find(reader: &mut dyn Reader, who: &Caller, id: &str) -> Result<Option<store::Resource>, Fault> {
-    let condition = Condition { field: "resource_id", operator: None, value: id, kind: Some("string") };
-    let filter = who.scope(Filter::condition(&condition)?)?;
+    let filter = who.scope(Filter::resource(id))?;
     Ok(store::resources(reader, &filter, 1, true)?.pop())
 }

@@ -12,7 +12,7 @@ use crate::wire::{self, Sample};
 pub(super) async fn all(State(app): Shared, Extension(who): Who, RawQuery(query): RawQuery) -> Answered {
     let parameters = Parameters::parse(query.as_deref(), &["q.", "limit"])?;
     let filter = who.scope(parameters.filter(Times::Allowed)?)?;
-    let query = SampleQuery::new(filter, parameters.limit()?);
+    let query = SampleQuery::new(filter, parameters.limit()?)?;
     app.queries.read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from))).await
 }
 

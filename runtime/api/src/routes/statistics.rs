@@ -2,7 +2,8 @@
 
 use axum::Extension;
 use axum::extract::{RawQuery, State};
-use store::{Aggregate, GroupBy, StatisticsQuery};
+use store::StatisticsQuery;
+use store::query::{Aggregate, GroupBy};
 
 use super::{Answered, Named, Shared, Who, name};
 use crate::fault::Fault;
@@ -22,22 +23,16 @@ pub(super) async fn statistics(
         Some(Ok(seconds)) => Some(seconds),
         Some(Err(_)) => return Err(Fault::bad("Period must be positive.")),
     };
-    let mut group_by = Vec::new();
-    for field in parameters.group_by() {
-        let field = GroupBy::parse(field)?;
-        if !group_by.contains(&field) {
-            group_by.push(field);
-        }
-    }
-    let mut aggregates = Vec::new();
-    for (function, of) in parameters.aggregates()? {
-        let aggregate = Aggregate::parse(function, of)?;
-        if !aggregates.contains(&aggregate) {
-            aggregates.push(aggregate);
-        }
-    }
+    let groups: Vec<GroupBy> =
+        parameters.group_by().into_iter().map(GroupBy::parse).collect::<Result<_, _>>()?;
+    let aggregates = parameters.aggregates()?.into_iter();
+    let aggregates: Vec<Aggregate> =
+        aggregates.map(|(function, of)| Aggregate::parse(function, of)).collect::<Result<_, _>>()?;
     let filter = who.scope(parameters.filter(Times::Allowed)?)?;
-    let query = StatisticsQuery { meter: name(meter)?, filter, period, group_by, aggregates };
+    let mut query = StatisticsQuery::new(&name(meter)?, filter)?.group_by(groups).aggregates(aggregates);
+    if let Some(period) = period {
+        query = query.period(period)?;
+    }
     app.queries
         .read(move |reader| wire::list(store::statistics(reader, &query)?.iter().map(Statistics)))
         .await

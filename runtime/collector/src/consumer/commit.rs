@@ -12,7 +12,6 @@
 //! While a batch cannot be written nothing is acknowledged, so the broker stops handing out messages and keeps them. The batch
 //! is given up only when the collector stops: its messages come again.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -20,13 +19,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use amqp::Backoff;
+use store::{Appended, Row, Store, StoreError, Writer};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::counters::Counters;
 use super::dead_letter::DeadLetter;
 use super::decode::{Decoded, Token, chain};
 use super::upkeep::Upkeep;
-use crate::store::{Appended, Row, StoreError, Writer};
 
 /// Ceiling of the first wait after a failure of the store.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -44,8 +43,8 @@ pub(super) struct Settled {
 
 /// The thread that owns the store's writer.
 pub(super) struct Committer {
-    pub path: PathBuf,
-    pub writer: Option<Writer>,
+    pub store: Arc<dyn Store>,
+    pub writer: Option<Box<dyn Writer>>,
     /// Samples of a transaction.
     pub samples: usize,
     /// Messages of a transaction: when this many wait, the broker may be holding back others.
@@ -66,7 +65,7 @@ impl Committer {
     pub(super) fn run(mut self, decoded: &Receiver<Decoded>, settled: &UnboundedSender<Vec<Settled>>) {
         while let Some(first) = self.next(decoded) {
             let (messages, rows) = self.gather(first, decoded);
-            if !self.store(&rows) {
+            if !self.keep(&rows) {
                 tracing::error!(
                     samples = rows.len(),
                     "stopped before the store took the last samples; the broker still has them"
@@ -96,7 +95,7 @@ impl Committer {
 
     fn tidy(&mut self) {
         if let Some(upkeep) = &mut self.upkeep {
-            upkeep.work(&self.path, &mut self.writer, &self.counters);
+            upkeep.work(&*self.store, &mut self.writer, &self.counters);
         }
     }
 
@@ -117,7 +116,7 @@ impl Committer {
     }
 
     /// Stores the rows, however often it takes; false when it was given up.
-    fn store(&mut self, rows: &[Row]) -> bool {
+    fn keep(&mut self, rows: &[Row]) -> bool {
         if rows.is_empty() {
             return true;
         }
@@ -129,7 +128,7 @@ impl Committer {
                     self.counters.duplicates.fetch_add(appended.duplicates as u64, Relaxed);
                     self.counters.commits.fetch_add(1, Relaxed);
                     if self.trouble.take().is_some() {
-                        tracing::info!(store = %self.path.display(), "the store takes samples again");
+                        tracing::info!(store = %self.store, "the store takes samples again");
                     }
                     return true;
                 }
@@ -147,7 +146,7 @@ impl Committer {
 
     /// Each cause once until the store takes samples again, however often it is tried.
     fn say(&mut self, error: &StoreError, samples: usize, wait: Duration) {
-        let (store, reason, error) = (self.path.display(), error.label(), chain(error));
+        let (store, reason, error) = (&self.store, error.label(), chain(error));
         if self.trouble.replace(reason) == Some(reason) {
             tracing::debug!(%store, reason, error, samples, retry_in = ?wait, "the store still takes no samples");
         } else {
@@ -162,7 +161,7 @@ impl Committer {
     fn attempt(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
-            None => Writer::open(&self.path)?,
+            None => self.store.writer()?,
         };
         let appended = writer.append(rows)?;
         self.writer = Some(writer);
@@ -183,13 +182,13 @@ impl Committer {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{Fixture, received};
     use super::*;
-    use crate::store::tests::{Fixture, received};
     use std::sync::mpsc;
 
     fn committer(fixture: &Fixture) -> Committer {
         Committer {
-            path: fixture.path.clone(),
+            store: fixture.store(),
             writer: None,
             samples: 100,
             messages: 10,
@@ -208,7 +207,7 @@ mod tests {
 
     #[test]
     fn old_samples_go_beside_new_ones_and_while_none_comes() {
-        let fixture = Fixture::with(20_000);
+        let mut fixture = Fixture::with(20_000);
         let mut committer = committer(&fixture);
         let keep = crate::settings::Retention { age: Some(Duration::from_secs(3_600)), bytes: None };
         committer.upkeep = Upkeep::new(keep);
@@ -247,7 +246,7 @@ mod tests {
         sender.send(decoded(2, 60..100)).unwrap();
         let tags: Vec<_> = reports.blocking_recv().unwrap().iter().map(|message| message.token.tag).collect();
         assert_eq!(tags, [1, 2], "100 samples are a batch");
-        assert_eq!(fixture.ask(None, None, None).len(), 100);
+        assert_eq!(fixture.newest().len(), 100);
         sender.send(decoded(3, 0..1)).unwrap();
         assert_eq!(reports.blocking_recv().unwrap().len(), 1, "a lone message lingers, but not for ever");
         drop(sender);
@@ -274,7 +273,7 @@ mod tests {
         }
         other.execute_batch("ROLLBACK").unwrap();
         assert_eq!(reports.blocking_recv().unwrap().len(), 1);
-        assert_eq!(fixture.ask(None, None, None).len(), 10);
+        assert_eq!(fixture.newest().len(), 10);
         drop(sender);
         thread.join().unwrap();
     }
@@ -283,7 +282,7 @@ mod tests {
     fn a_store_that_never_comes_back_does_not_hold_up_the_end() {
         let fixture = Fixture::new();
         let mut committer = committer(&fixture);
-        committer.path = fixture.path.join("not-a-folder");
+        committer.store = Arc::new(store::Sqlite::new(fixture.path.join("not-a-folder")));
         let (counters, give_up) = (committer.counters.clone(), committer.give_up.clone());
         let (sender, receiver) = mpsc::sync_channel(8);
         let (settled, mut reports) = tokio::sync::mpsc::unbounded_channel();

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::counters::Counters;
 use super::dead_letter::DeadLetter;
-use crate::store::Row;
+use store::Row;
 
 /// Bytes that are kept of a body that is too long to be read: enough to see whose it is.
 const KEPT: usize = 64 << 10;

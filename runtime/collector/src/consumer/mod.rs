@@ -1,7 +1,7 @@
 //! From the queues into the store.
 //!
 //! ```text
-//!  broker ─▶ session ──work──▶ decoders (threads) ──decoded──▶ committer (thread) ─▶ SQLite
+//!  broker ─▶ session ──work──▶ decoders (threads) ──decoded──▶ committer (thread) ─▶ store
 //!              ▲  │               signatures, rows                batches, back-off
 //!              │  └─ dead letters, acknowledgements ◀──settled──────────┘
 //! ```
@@ -44,6 +44,8 @@ mod commit;
 mod counters;
 mod dead_letter;
 mod decode;
+#[cfg(test)]
+mod fixture;
 mod ledger;
 mod run;
 mod session;

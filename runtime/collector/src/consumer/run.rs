@@ -7,6 +7,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use amqp::Backoff;
+use store::StoreError;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -17,7 +18,6 @@ use super::session::{DRAIN, Pipeline, Session, SessionError};
 use super::upkeep::Upkeep;
 use crate::Settings;
 use crate::settings::MAX_DECODERS;
-use crate::store::{StoreError, Writer};
 
 /// Decoded messages that wait for the committer: enough that it never waits for a decoder, few beside the prefetch.
 const DECODED_AHEAD: usize = 32;
@@ -78,13 +78,13 @@ async fn start(
     counters: &Arc<Counters>,
     give_up: &Arc<AtomicBool>,
 ) -> Result<(Pipeline, thread::JoinHandle<()>), CollectError> {
-    let path = settings.store.clone();
-    let opened = tokio::task::spawn_blocking(move || Writer::open(&path)).await;
+    let store = settings.store.clone();
+    let opened = tokio::task::spawn_blocking(move || store.writer()).await;
     let (writer, trouble) = match opened.map_err(|fault| CollectError::Thread(io::Error::other(fault)))? {
         Ok(writer) => (Some(writer), None),
         // As while it runs: nothing is acknowledged until the store takes samples.
         Err(error) if error.may_pass() => {
-            let (store, reason) = (settings.store.display(), error.label());
+            let (store, reason) = (&settings.store, error.label());
             tracing::error!(%store, reason, error = chain(&error), "the store does not take samples; nothing is acknowledged meanwhile");
             (None, Some(reason))
         }
@@ -95,7 +95,7 @@ async fn start(
     let (decoded_sender, decoded) = std::sync::mpsc::sync_channel(DECODED_AHEAD);
     let (settled_sender, settled) = mpsc::unbounded_channel();
     let committer = Committer {
-        path: settings.store.clone(),
+        store: settings.store.clone(),
         writer,
         samples: settings.commit_samples.max(1),
         // Half of what one queue hands out: the other half is decoded meanwhile.
@@ -159,7 +159,7 @@ async fn work(
                             () = &mut stop => return Ok(()),
                             session = Session::open(number, &connection, settings, &mut *pipeline) => session?,
                         };
-                        tracing::info!(queues = ?settings.queues(), store = %settings.store.display(), "collecting");
+                        tracing::info!(queues = ?settings.queues(), store = %settings.store, "collecting");
                         trouble = None;
                         session.work(stop).await
                     };

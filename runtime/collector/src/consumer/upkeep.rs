@@ -9,17 +9,16 @@
 //! in which another collector gets its turn with the store. A piece is one transaction; how much it deletes follows from how long
 //! the one before took. Where the store does not let itself be tidied, samples are stored all the same.
 
-use std::path::Path;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use amqp::Backoff;
 use sample::Timestamp;
+use store::{Store, StoreError, Swept, Writer};
 
 use super::counters::Counters;
 use super::decode::chain;
 use crate::settings::Retention;
-use crate::store::{StoreError, Swept, Writer};
 
 /// How often it is looked whether there is something to delete, while no samples come.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
@@ -112,15 +111,20 @@ impl Upkeep {
     }
 
     /// Does a piece, or looks whether there is something to do. A writer that failed is taken away.
-    pub(super) fn work(&mut self, path: &Path, writer: &mut Option<Writer>, counters: &Counters) {
+    pub(super) fn work(
+        &mut self,
+        store: &dyn Store,
+        writer: &mut Option<Box<dyn Writer>>,
+        counters: &Counters,
+    ) {
         let begun = Instant::now();
         let done = match writer.take() {
             Some(usable) => Ok(usable),
-            None => Writer::open(path),
+            None => store.writer(),
         };
         let done = done.and_then(|usable| {
             let usable = writer.insert(usable);
-            self.piece(usable, counters, Timestamp::now().micros())
+            self.piece(&mut **usable, counters, Timestamp::now().micros())
         });
         if writer.as_ref().is_some_and(|writer| !writer.is_usable()) {
             *writer = None;
@@ -132,7 +136,7 @@ impl Upkeep {
                 self.backoff.reset();
                 self.failing = None;
                 if self.trouble.take().is_some() {
-                    tracing::info!(store = %path.display(), "old samples can be deleted again");
+                    tracing::info!(%store, "old samples can be deleted again");
                 }
                 (self.next, self.not_before) = match self.phase {
                     Phase::Resting => (now + LOOK_EVERY, now + LOOK_AFTER),
@@ -144,12 +148,12 @@ impl Upkeep {
                 (self.next, self.not_before) = (now + wait, now + wait);
                 // It may have been too much at once for what the disk has left.
                 self.rows = (self.rows / 2).max(LEAST_ROWS);
-                self.say(path, &error, wait);
+                self.say(store, &error, wait);
             }
         }
     }
 
-    fn piece(&mut self, writer: &mut Writer, counters: &Counters, now: i64) -> Result<(), StoreError> {
+    fn piece(&mut self, writer: &mut dyn Writer, counters: &Counters, now: i64) -> Result<(), StoreError> {
         let begun = Instant::now();
         let most = self.rows;
         let deleted = match self.phase {
@@ -176,11 +180,11 @@ impl Upkeep {
             Phase::Sweep => {
                 let swept = writer.sweep(most)?;
                 self.round.swept.metadata += swept.metadata;
-                self.round.swept.resources += swept.resources;
-                if swept.metadata.max(swept.resources) < most {
+                self.round.swept.series += swept.series;
+                if swept.metadata.max(swept.series) < most {
                     self.end();
                 }
-                swept.metadata + swept.resources
+                swept.metadata + swept.series
             }
         };
         // A piece that was not full says little.
@@ -193,7 +197,7 @@ impl Upkeep {
         Ok(())
     }
 
-    fn look(&mut self, writer: &Writer, now: i64) -> Result<(), StoreError> {
+    fn look(&mut self, writer: &mut dyn Writer, now: i64) -> Result<(), StoreError> {
         if let Some(age) = self.retention.age
             && let Some((oldest, newest)) = writer.times()?
         {
@@ -211,14 +215,14 @@ impl Upkeep {
         Ok(())
     }
 
-    fn is_too_large(&self, writer: &Writer) -> Result<bool, StoreError> {
+    fn is_too_large(&self, writer: &mut dyn Writer) -> Result<bool, StoreError> {
         Ok(match self.retention.bytes {
             Some(bound) => writer.bytes()? > bound,
             None => false,
         })
     }
 
-    fn is_small_enough(&self, writer: &Writer) -> Result<bool, StoreError> {
+    fn is_small_enough(&self, writer: &mut dyn Writer) -> Result<bool, StoreError> {
         Ok(match self.retention.bytes {
             Some(bound) => writer.bytes()? <= bound / 100 * 95,
             None => true,
@@ -227,15 +231,15 @@ impl Upkeep {
 
     fn end(&mut self) {
         self.phase = Phase::Resting;
-        let Round { by_age, by_size, swept: Swept { metadata, resources } } = std::mem::take(&mut self.round);
+        let Round { by_age, by_size, swept: Swept { metadata, series } } = std::mem::take(&mut self.round);
         if by_age + by_size > 0 {
-            tracing::info!(by_age, by_size, metadata, resources, "deleted old samples");
+            tracing::info!(by_age, by_size, metadata, series, "deleted old samples");
         }
     }
 
     /// Each cause once until deletion works again.
-    fn say(&mut self, path: &Path, error: &StoreError, wait: Duration) {
-        let (store, reason, error) = (path.display(), error.label(), chain(error));
+    fn say(&mut self, store: &dyn Store, error: &StoreError, wait: Duration) {
+        let (reason, error) = (error.label(), chain(error));
         let failing = self.failing.get_or_insert_with(Instant::now).elapsed();
         if self.trouble == Some(reason) || reason == "locked" && failing < LOCKED_FOR {
             tracing::debug!(%store, reason, error, retry_in = ?wait, "old samples still cannot be deleted");
@@ -248,8 +252,8 @@ impl Upkeep {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{Fixture, received};
     use super::*;
-    use crate::store::tests::{Fixture, received};
 
     const HOUR: Duration = Duration::from_secs(3600);
     const SECOND: i64 = 1_000_000;
@@ -274,7 +278,7 @@ mod tests {
     fn settle(upkeep: &mut Upkeep, fixture: &mut Fixture, now: i64) -> (u64, u64) {
         let counters = Counters::default();
         loop {
-            upkeep.piece(&mut fixture.writer, &counters, now).unwrap();
+            upkeep.piece(&mut *fixture.writer, &counters, now).unwrap();
             if upkeep.phase == Phase::Resting {
                 let Counters { deleted_by_age, deleted_by_size, .. } = counters;
                 return (deleted_by_age.into_inner(), deleted_by_size.into_inner());
@@ -283,7 +287,7 @@ mod tests {
     }
 
     /// The numbers of the oldest and the newest sample that is left.
-    fn left(fixture: &Fixture) -> (i64, i64) {
+    fn left(fixture: &mut Fixture) -> (i64, i64) {
         let (oldest, newest) = fixture.writer.times().unwrap().unwrap();
         ((oldest - time(0)) / SECOND, (newest - time(0)) / SECOND)
     }
@@ -298,7 +302,7 @@ mod tests {
         let mut fixture = Fixture::with(10_000);
         let mut upkeep = keeping(Some(HOUR), None);
         assert_eq!(settle(&mut upkeep, &mut fixture, time(10_000)), (6_399, 0));
-        assert_eq!(left(&fixture), (6_399, 9_999));
+        assert_eq!(left(&mut fixture), (6_399, 9_999));
         // A little later it does not pay yet, and then it does.
         append(&mut fixture, 10_000..10_150);
         assert_eq!(settle(&mut upkeep, &mut fixture, time(10_150)), (0, 0));
@@ -334,7 +338,7 @@ mod tests {
         let (_, deleted) = settle(&mut upkeep, &mut fixture, time(0));
         let bytes = fixture.writer.bytes().unwrap();
         assert!(bytes <= bound / 100 * 95 && bytes > bound / 100 * 70, "{bytes} of {bound}");
-        assert_eq!(left(&fixture), (i64::try_from(deleted).unwrap(), 29_999));
+        assert_eq!(left(&mut fixture), (i64::try_from(deleted).unwrap(), 29_999));
         // A bound below an empty store's size ends, too.
         let mut tiny = keeping(None, Some(1));
         assert_eq!(settle(&mut tiny, &mut fixture, time(0)), (0, 30_000 - deleted));
@@ -371,15 +375,15 @@ mod tests {
         let counters = Counters::default();
         let other = rusqlite::Connection::open(&fixture.path).unwrap();
         other.execute_batch("BEGIN IMMEDIATE").unwrap();
-        let path = fixture.path.clone();
-        let mut writer = Some(std::mem::replace(&mut fixture.writer, Writer::open(&path).unwrap()));
-        upkeep.work(&path, &mut writer, &counters);
+        let store = fixture.store();
+        let mut writer = Some(std::mem::replace(&mut fixture.writer, store.writer().unwrap()));
+        upkeep.work(&*store, &mut writer, &counters);
         assert!(matches!(upkeep.phase, Phase::ByAge(_)) && upkeep.failing.is_none(), "looking needs no lock");
-        upkeep.work(&path, &mut writer, &counters);
+        upkeep.work(&*store, &mut writer, &counters);
         assert!(upkeep.failing.is_some() && !upkeep.follows() && writer.is_some());
         assert_eq!(upkeep.trouble, None, "another collector's transaction is nothing to talk about");
         other.execute_batch("ROLLBACK").unwrap();
-        upkeep.work(&path, &mut writer, &counters);
+        upkeep.work(&*store, &mut writer, &counters);
         assert!(upkeep.failing.is_none() && counters.summary().deleted_by_age > 0);
     }
 }

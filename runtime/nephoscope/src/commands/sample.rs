@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use collector::{Output, SampleQuery, Store, render, samples};
+use store::{Output, SampleQuery, Sqlite, Store as _, render, samples};
 
 use super::table::terminal_width;
 use crate::cli::{List, SampleListArguments};
@@ -12,8 +12,8 @@ pub fn list(arguments: &SampleListArguments) -> anyhow::Result<()> {
     let query =
         SampleQuery::parse(arguments.meter.as_deref(), arguments.query.as_deref(), Some(arguments.limit))
             .map_err(WrongArgument::new)?;
-    let store = Store::open(&arguments.store.store)?;
-    let found = samples(&store, &query)?;
+    let mut reader = Sqlite::new(&arguments.store.store).reader()?;
+    let found = samples(&mut *reader, &query)?;
     let mut out = io::stdout().lock();
     render(&mut out, &found, output(arguments.output), terminal_width())?;
     out.flush()?;

@@ -1,13 +1,13 @@
 //! Comparisons that SQLite would not make exactly: metadata fields by their types, volumes to the digit.
 //!
-//! A field that is missing or null matches nothing, not even `!=`, as in Ceilometer's SQL store. Nor does an object or a list.
+//! A field that is missing or null matches nothing, not even `!=`. Nor does an object or a list.
 
 use std::cmp::Ordering;
 
 use sample::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Literal, Operator};
+use super::{Literal, Operator, Pattern};
 use crate::decimal::Decimal;
 
 impl Operator {
@@ -24,22 +24,31 @@ impl Operator {
     }
 }
 
-/// Whether the metadata's field fulfils the condition.
+/// Whether the metadata's field fulfils the condition; none where there is no such field, or no single value in it.
 pub(super) fn metadata(
     fields: &Map<String, Value>,
     path: &[String],
     operator: Operator,
     literal: &Literal,
-) -> bool {
-    let Some(value) = find(fields, path) else { return false };
-    match order(value, literal, operator) {
+) -> Option<bool> {
+    let value = single(fields, path)?;
+    Some(match order(value, literal, operator) {
         Some(order) => operator.holds(order),
         // Of another type than the literal: certainly another value, but neither above nor below.
-        None => {
-            operator == Operator::NotEqual
-                && !matches!(value, Value::Null | Value::Object(_) | Value::Array(_))
-        }
-    }
+        None => operator == Operator::NotEqual,
+    })
+}
+
+/// Whether the pattern is found in the metadata's field; none as above.
+pub(super) fn matches(fields: &Map<String, Value>, path: &[String], pattern: &Pattern) -> Option<bool> {
+    Some(match single(fields, path)? {
+        Value::String(text) => pattern.0.is_match(text),
+        other => pattern.0.is_match(&other.to_string()),
+    })
+}
+
+fn single<'a>(fields: &'a Map<String, Value>, path: &[String]) -> Option<&'a Value> {
+    find(fields, path).filter(|value| !matches!(value, Value::Null | Value::Object(_) | Value::Array(_)))
 }
 
 /// The field at the path. Keys have dots as well (`flavor.extra_specs.hw.numa`), so each way of joining segments is tried.
@@ -97,7 +106,8 @@ fn decimal(text: &str) -> Option<Decimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::{Clause, SampleQuery};
+    use crate::query::filter::Node;
+    use crate::query::{Clause, Filter};
     use serde_json::json;
 
     fn matches(query: &str) -> bool {
@@ -114,10 +124,10 @@ mod tests {
             "image": {"id": "x"},
             "tags": ["a"],
         });
-        let query = SampleQuery::parse(None, Some(query), None).unwrap();
-        query.clauses.iter().all(|clause| match clause {
-            Clause::Metadata { path, operator, value } => {
-                metadata(fields.as_object().unwrap(), path, *operator, value)
+        let Node::All(nodes) = Filter::parse(query).unwrap().0 else { panic!("{query}") };
+        nodes.iter().all(|node| match node {
+            Node::Is(Clause::Metadata { path, operator, value }) => {
+                metadata(fields.as_object().unwrap(), path, *operator, value) == Some(true)
             }
             other => panic!("{other:?}"),
         })

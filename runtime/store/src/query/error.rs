@@ -1,6 +1,6 @@
 //! What is wrong with a query, and what would be right.
 
-use super::{MAX_CLAUSES, MAX_LIMIT, MAX_QUERY};
+use crate::bounds::{MAX_CLAUSES, MAX_DEPTH, MAX_LIMIT, MAX_QUERY};
 
 /// Why a text is no query. Parts of it are quoted with control characters escaped, and cut where they are long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +23,7 @@ pub enum QueryError {
     },
     /// A field that samples do not have.
     #[error(
-        "{field} is no field; fields are resource_id, project_id, user_id, meter, source, message_id, timestamp, volume and metadata.*"
+        "{field} is no field; fields are resource_id, project_id, user_id, meter, type, unit, source, message_id, timestamp, recorded_at, volume and metadata.*"
     )]
     UnknownField {
         /// The field.
@@ -59,6 +59,72 @@ pub enum QueryError {
         /// The type, with an example.
         kind: &'static str,
     },
+    /// No operator of an address.
+    #[error("{operator} is no operator; operators are eq, ne, lt, le, gt and ge")]
+    UnknownWord {
+        /// What stands there.
+        operator: Quoted,
+    },
+    /// No operator of a complex query.
+    #[error("{operator} is no operator; operators are =, !=, <, <=, >, >=, =~, in, and, or and not")]
+    UnknownOperator {
+        /// What stands there.
+        operator: Quoted,
+    },
+    /// No data type.
+    #[error("{kind} is no type; types are string, integer, float, datetime and boolean")]
+    UnknownType {
+        /// What stands there.
+        kind: Quoted,
+    },
+    /// Not JSON.
+    #[error("the {part} is no JSON: {fault}")]
+    Json {
+        /// `filter` or `orderby`.
+        part: &'static str,
+        /// What the reader says.
+        fault: String,
+    },
+    /// JSON of another shape.
+    #[error("the {part} has {found} where {expected} belongs")]
+    Shape {
+        /// `filter` or `orderby`.
+        part: &'static str,
+        /// What stands there.
+        found: Quoted,
+        /// What would be right.
+        expected: &'static str,
+    },
+    /// A complex query of more than [`MAX_DEPTH`] levels.
+    #[error("the filter is nested more than {MAX_DEPTH} deep")]
+    TooDeep,
+    /// A regular expression that is none, or too large.
+    #[error("{field}: the regular expression cannot be used: {fault}")]
+    Pattern {
+        /// The field.
+        field: Quoted,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// A field that has no order.
+    #[error("samples are not ordered by {field}; they are by any other field than metadata")]
+    Order {
+        /// The field.
+        field: Quoted,
+    },
+    /// No field to group statistics by.
+    #[error(
+        "statistics are not grouped by {0}; they are by user_id, resource_id, project_id, source and resource_metadata.instance_type"
+    )]
+    GroupBy(Quoted),
+    /// No function of statistics.
+    #[error(
+        "{0} is no function; functions are max, min, sum, avg, count, stddev and cardinality (of resource_id, user_id, project_id or source)"
+    )]
+    Aggregate(Quoted),
+    /// A period of 0 seconds, or of more than a century.
+    #[error("the period {0} is not between 1 and 4294967296 seconds")]
+    Period(u64),
     /// A limit of 0, or above [`MAX_LIMIT`].
     #[error("the limit {0} is not between 1 and {MAX_LIMIT}")]
     Limit(usize),

@@ -2,79 +2,95 @@
 //!
 //! The syntax is python-ceilometerclient's (`-q`, `cli_to_array` in its `v2/options.py`): clauses joined by `;`, each a field,
 //! one of `=` `!=` `<` `<=` `>` `>=` and a value, before which a data type may stand (`metadata.vcpus>=integer::4`: string,
-//! integer, float, datetime, boolean). All clauses hold of every sample that is found.
+//! integer, float, datetime, boolean). All clauses hold of every sample that is found. `query-samples` has a syntax of its own in
+//! JSON, with `and`, `or`, `not`, `in` and `=~`, and can order by other fields than the time.
 //!
 //! | module | what it does |
 //! |---|---|
-//! | `parse` | text to [`SampleQuery`]; whatever passes can be asked |
-//! | `sql` | the part of a query that SQLite answers, values bound, never written into the text |
-//! | `compare` | the rest: metadata and volumes, compared by their types, exactly |
-//! | `select` | runs a query over a store |
+//! | `filter` | conditions as a tree, and what of it an index can answer |
+//! | `parse`, `complex` | texts to filters; whatever passes can be asked |
+//! | `compare` | metadata and volumes, compared by their types, exactly |
+//! | `judge` | whether a sample fulfils a filter; asks each series and each metadata once |
+//! | `search` | samples along the indexes, and no further than the limit |
+//! | `samples`, `meters`, `resources`, `statistics` | the answers |
 //!
-//! # Bounds
-//! A query ends at its limit, and after [`DEADLINE`] in any case: a clause on metadata that nothing fulfils would otherwise read
-//! the whole store. It fails where its samples have more than [`MAX_FOUND_METADATA`]: a limit alone would allow ten times that, and
-//! what is read takes several times the memory of its text.
+//! A comparison with what is missing or null is unknown, and so is `not` of it, as in SQL and in Ceilometer's SQL store. Only what is
+//! known to fulfil a filter is found.
 
 mod compare;
+mod complex;
 mod error;
+mod filter;
+mod judge;
+mod meters;
 mod parse;
-mod select;
-mod sql;
+mod resources;
+mod samples;
+mod search;
+mod statistics;
+#[cfg(test)]
+mod tests;
 
-use std::time::Duration;
-
+use regex::Regex;
 use sample::Timestamp;
 
 use crate::decimal::Decimal;
 
 pub use error::{QueryError, Quoted};
-#[cfg(test)]
-pub(crate) use select::samples_within;
-pub use select::{StoredSample, samples};
-
-/// Samples that a query finds unless it says otherwise: python-ceilometerclient's.
-pub const DEFAULT_LIMIT: usize = 100;
-/// The most samples that a query can ask for: about 15 MB as JSON with a genuine agent's metadata.
-pub const MAX_LIMIT: usize = 10_000;
-/// The most metadata that a query's samples may have together, in bytes of JSON, counted for each sample that has it, since
-/// each one's is shown: a sample's own may have 64 KiB. Genuine ones have about 1 KiB.
-pub const MAX_FOUND_METADATA: usize = 64 << 20;
-/// The longest text of a query, in bytes.
-pub const MAX_QUERY: usize = 8 << 10;
-/// The most clauses of a query.
-pub const MAX_CLAUSES: usize = 32;
-/// How long a query may read.
-pub const DEADLINE: Duration = Duration::from_secs(10);
-
-/// Which samples to find; newest first.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SampleQuery {
-    pub(crate) clauses: Vec<Clause>,
-    pub(crate) limit: usize,
-}
+pub use filter::Filter;
+pub use meters::{Meter, meters};
+pub use parse::Condition;
+pub use resources::{Resource, resources};
+pub use samples::{SampleQuery, StoredSample, check_limit, sample, samples};
+pub use statistics::{Aggregate, GroupBy, Statistics, StatisticsQuery, statistics};
 
 /// One condition.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Clause {
+enum Clause {
     Text { field: TextField, operator: Operator, value: String },
-    Timestamp { operator: Operator, value: Timestamp },
+    Time { field: TimeField, operator: Operator, value: Timestamp },
     Volume { operator: Operator, value: Decimal },
     Metadata { path: Vec<String>, operator: Operator, value: Literal },
+    Matches { subject: Subject, pattern: Pattern },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TextField {
+enum TextField {
     ResourceId,
     ProjectId,
     UserId,
     Meter,
+    Kind,
+    Unit,
     Source,
     MessageId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operator {
+enum TimeField {
+    Timestamp,
+    RecordedAt,
+}
+
+/// What a pattern is looked for in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Subject {
+    Text(TextField),
+    Metadata(Vec<String>),
+}
+
+/// A regular expression. The library's take time in proportion to the text, whatever the expression.
+#[derive(Clone, Debug)]
+struct Pattern(Regex);
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
     Equal,
     NotEqual,
     Less,
@@ -88,8 +104,8 @@ impl Operator {
     const ALL: [Self; 6] =
         [Self::NotEqual, Self::GreaterOrEqual, Self::LessOrEqual, Self::Greater, Self::Less, Self::Equal];
 
-    /// The sign in a query, and in SQL as well.
-    pub(crate) const fn as_str(self) -> &'static str {
+    /// The sign in a query.
+    const fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "=",
             Self::NotEqual => "!=",
@@ -99,11 +115,23 @@ impl Operator {
             Self::GreaterOrEqual => ">=",
         }
     }
+
+    /// The word in an address of Ceilometer's API.
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Equal => "eq",
+            Self::NotEqual => "ne",
+            Self::Less => "lt",
+            Self::LessOrEqual => "le",
+            Self::Greater => "gt",
+            Self::GreaterOrEqual => "ge",
+        }
+    }
 }
 
 /// What a metadata field is compared with.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Literal {
+enum Literal {
     /// Without a type: compared as whatever the field is.
     Any(String),
     String(String),

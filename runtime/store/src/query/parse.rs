@@ -1,11 +1,10 @@
-//! From text to a query.
+//! From text to a filter.
 
 use sample::Timestamp;
 
-use super::{
-    Clause, DEFAULT_LIMIT, Literal, MAX_CLAUSES, MAX_LIMIT, MAX_QUERY, Operator, QueryError, Quoted,
-    SampleQuery, TextField,
-};
+use super::filter::Node;
+use super::{Clause, Filter, Literal, Operator, QueryError, Quoted, TextField, TimeField};
+use crate::bounds::{MAX_CLAUSES, MAX_QUERY};
 use crate::decimal::Decimal;
 
 /// Segments of a metadata path: the walk tries each way of joining them again, for keys have dots too.
@@ -13,34 +12,116 @@ const MAX_SEGMENTS: usize = 16;
 /// Nova's own metadata under its two names in Ceilometer's API.
 const METADATA: [&str; 2] = ["metadata.", "resource_metadata."];
 
-impl SampleQuery {
-    /// The query of `sample list -m METER -q QUERY -l LIMIT`.
+/// One condition in parts, as an address of Ceilometer's API has it: `q.field`, `q.op`, `q.value`, `q.type`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Condition<'a> {
+    /// The field.
+    pub field: &'a str,
+    /// `eq`, `ne`, `lt`, `le`, `gt` or `ge`; `eq` where it is empty.
+    pub operator: &'a str,
+    /// The value.
+    pub value: &'a str,
+    /// `string`, `integer`, `float`, `datetime` or `boolean`; the field's own where it is empty.
+    pub kind: &'a str,
+}
+
+impl Filter {
+    /// The filter of a text such as `resource_id=UUID;timestamp>2026-01-31`.
     ///
     /// # Errors
     /// [`QueryError`] names the clause and says what would be right.
-    pub fn parse(meter: Option<&str>, query: Option<&str>, limit: Option<usize>) -> Result<Self, QueryError> {
-        let limit = limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(QueryError::Limit(limit));
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        if text.len() > MAX_QUERY {
+            return Err(QueryError::TooLong);
         }
+        if text.split(';').count() > MAX_CLAUSES {
+            return Err(QueryError::TooManyClauses);
+        }
+        let clauses = text.split(';').map(|text| clause(text).map(Node::Is));
+        Ok(Self(Node::All(clauses.collect::<Result<_, _>>()?)))
+    }
+
+    /// The filter of all these conditions.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn conditions<'a>(conditions: impl IntoIterator<Item = Condition<'a>>) -> Result<Self, QueryError> {
         let mut clauses = Vec::new();
-        if let Some(meter) = meter {
-            let (field, operator) = (TextField::Meter, Operator::Equal);
-            clauses.push(Clause::Text { field, operator, value: meter.to_owned() });
-        }
-        if let Some(query) = query {
-            if query.len() > MAX_QUERY {
-                return Err(QueryError::TooLong);
-            }
-            if query.split(';').count() > MAX_CLAUSES {
+        for condition in conditions {
+            if clauses.len() == MAX_CLAUSES {
                 return Err(QueryError::TooManyClauses);
             }
-            for text in query.split(';') {
-                clauses.push(clause(text)?);
-            }
+            clauses.push(Node::Is(condition.clause()?));
         }
-        Ok(Self { clauses, limit })
+        Ok(Self(Node::All(clauses)))
     }
+
+    /// The filter of one condition.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn condition(condition: &Condition<'_>) -> Result<Self, QueryError> {
+        Self::conditions([*condition])
+    }
+}
+
+impl Condition<'_> {
+    fn clause(&self) -> Result<Clause, QueryError> {
+        let operator = match self.operator {
+            "" => Operator::Equal,
+            word => Operator::ALL
+                .into_iter()
+                .find(|operator| operator.word() == word)
+                .ok_or_else(|| QueryError::UnknownWord { operator: Quoted::new(word) })?,
+        };
+        let kind = match self.kind {
+            "" => None,
+            name => Some(
+                Type::ALL
+                    .into_iter()
+                    .find(|kind| kind.as_str() == name)
+                    .ok_or_else(|| QueryError::UnknownType { kind: Quoted::new(name) })?,
+            ),
+        };
+        if self.value.len() > MAX_QUERY {
+            return Err(QueryError::TooLong);
+        }
+        Parts { field: self.field, operator, kind, value: self.value }.clause()
+    }
+}
+
+/// What a name stands for.
+pub(super) enum Field {
+    Text(TextField),
+    Time(TimeField),
+    Volume,
+    Metadata(Vec<String>),
+}
+
+/// The field of a name, or of its other name in Ceilometer's API.
+pub(super) fn field(name: &str) -> Result<Field, QueryError> {
+    Ok(match name {
+        "resource_id" | "resource" => Field::Text(TextField::ResourceId),
+        "project_id" | "project" => Field::Text(TextField::ProjectId),
+        "user_id" | "user" => Field::Text(TextField::UserId),
+        "meter" | "counter_name" => Field::Text(TextField::Meter),
+        "type" | "counter_type" => Field::Text(TextField::Kind),
+        "unit" | "counter_unit" => Field::Text(TextField::Unit),
+        "source" => Field::Text(TextField::Source),
+        "message_id" | "id" => Field::Text(TextField::MessageId),
+        "timestamp" => Field::Time(TimeField::Timestamp),
+        "recorded_at" => Field::Time(TimeField::RecordedAt),
+        "volume" | "counter_volume" => Field::Volume,
+        _ => {
+            let unknown = || QueryError::UnknownField { field: Quoted::new(name) };
+            let path = METADATA.iter().find_map(|prefix| name.strip_prefix(prefix)).ok_or_else(unknown)?;
+            let path: Vec<String> = path.split('.').map(str::to_owned).collect();
+            if path.len() > MAX_SEGMENTS || path.iter().any(String::is_empty) {
+                return Err(unknown());
+            }
+            Field::Metadata(path)
+        }
+    })
 }
 
 /// The data types that may stand before a value.
@@ -114,58 +195,42 @@ struct Parts<'a> {
 impl Parts<'_> {
     fn clause(&self) -> Result<Clause, QueryError> {
         let operator = self.operator;
-        let field = match self.field {
-            "resource_id" | "resource" => TextField::ResourceId,
-            "project_id" | "project" => TextField::ProjectId,
-            "user_id" | "user" => TextField::UserId,
-            "meter" | "counter_name" => TextField::Meter,
-            "source" => TextField::Source,
-            "message_id" | "id" => TextField::MessageId,
-            "timestamp" => {
+        match field(self.field)? {
+            Field::Text(field) => {
+                self.allow(&[Type::String], "string")?;
+                if field == TextField::MessageId && operator != Operator::Equal {
+                    return Err(self.refused("="));
+                }
+                Ok(Clause::Text { field, operator, value: self.value.to_owned() })
+            }
+            Field::Time(field) => {
                 self.allow(&[Type::Datetime, Type::String], "datetime")?;
-                return Ok(Clause::Timestamp { operator, value: self.timestamp()? });
+                Ok(Clause::Time { field, operator, value: self.timestamp()? })
             }
-            "volume" | "counter_volume" => {
+            Field::Volume => {
                 self.allow(&[Type::Integer, Type::Float], "integer and float")?;
-                return Ok(Clause::Volume { operator, value: self.number()? });
+                Ok(Clause::Volume { operator, value: self.number()? })
             }
-            _ => return self.metadata(),
-        };
-        self.allow(&[Type::String], "string")?;
-        if field == TextField::MessageId && operator != Operator::Equal {
-            return Err(QueryError::Operator {
-                field: Quoted::new(self.field),
-                operator: operator.as_str(),
-                allowed: "=",
-            });
+            Field::Metadata(path) => {
+                let value = match self.kind {
+                    None => Literal::Any(self.value.to_owned()),
+                    Some(Type::String) => Literal::String(self.value.to_owned()),
+                    Some(Type::Integer | Type::Float) => Literal::Number(self.number()?),
+                    Some(Type::Datetime) => Literal::Timestamp(self.timestamp()?),
+                    Some(Type::Boolean) => Literal::Boolean(self.boolean()?),
+                };
+                if matches!(value, Literal::Boolean(_))
+                    && !matches!(operator, Operator::Equal | Operator::NotEqual)
+                {
+                    return Err(self.refused("= and != as a boolean"));
+                }
+                Ok(Clause::Metadata { path, operator, value })
+            }
         }
-        Ok(Clause::Text { field, operator, value: self.value.to_owned() })
     }
 
-    fn metadata(&self) -> Result<Clause, QueryError> {
-        let unknown = || QueryError::UnknownField { field: Quoted::new(self.field) };
-        let path = METADATA.iter().find_map(|prefix| self.field.strip_prefix(prefix)).ok_or_else(unknown)?;
-        let path: Vec<String> = path.split('.').map(str::to_owned).collect();
-        if path.len() > MAX_SEGMENTS || path.iter().any(String::is_empty) {
-            return Err(unknown());
-        }
-        let value = match self.kind {
-            None => Literal::Any(self.value.to_owned()),
-            Some(Type::String) => Literal::String(self.value.to_owned()),
-            Some(Type::Integer | Type::Float) => Literal::Number(self.number()?),
-            Some(Type::Datetime) => Literal::Timestamp(self.timestamp()?),
-            Some(Type::Boolean) => Literal::Boolean(self.boolean()?),
-        };
-        if matches!(value, Literal::Boolean(_))
-            && !matches!(self.operator, Operator::Equal | Operator::NotEqual)
-        {
-            return Err(QueryError::Operator {
-                field: Quoted::new(self.field),
-                operator: self.operator.as_str(),
-                allowed: "= and != as a boolean",
-            });
-        }
-        Ok(Clause::Metadata { path, operator: self.operator, value })
+    fn refused(&self, allowed: &'static str) -> QueryError {
+        QueryError::Operator { field: Quoted::new(self.field), operator: self.operator.as_str(), allowed }
     }
 
     fn allow(&self, types: &[Type], allowed: &'static str) -> Result<(), QueryError> {
@@ -210,7 +275,16 @@ mod tests {
     use super::*;
 
     fn parse(query: &str) -> Result<Vec<Clause>, QueryError> {
-        SampleQuery::parse(None, Some(query), None).map(|query| query.clauses)
+        Filter::parse(query).map(|filter| match filter.0 {
+            Node::All(nodes) => nodes
+                .into_iter()
+                .map(|node| match node {
+                    Node::Is(clause) => clause,
+                    other => panic!("{other:?}"),
+                })
+                .collect(),
+            other => panic!("{other:?}"),
+        })
     }
 
     fn text(field: TextField, operator: Operator, value: &str) -> Clause {
@@ -225,7 +299,8 @@ mod tests {
             clauses,
             [
                 text(TextField::ResourceId, Operator::Equal, "5f1c"),
-                Clause::Timestamp {
+                Clause::Time {
+                    field: TimeField::Timestamp,
                     operator: Operator::Greater,
                     value: Timestamp::parse("2026-01-01T00:00:00").unwrap()
                 },
@@ -315,12 +390,25 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_bounded() {
-        let limit = |limit| SampleQuery::parse(None, None, limit).map(|query| query.limit);
-        assert_eq!(limit(None), Ok(DEFAULT_LIMIT));
-        assert_eq!(limit(Some(MAX_LIMIT)), Ok(MAX_LIMIT));
-        for wrong in [0, MAX_LIMIT + 1, usize::MAX] {
-            assert_eq!(limit(Some(wrong)), Err(QueryError::Limit(wrong)));
+    fn conditions_in_parts_are_the_same_clauses() {
+        let parts =
+            |field, operator, value, kind| Filter::condition(&Condition { field, operator, value, kind });
+        assert_eq!(parts("timestamp", "gt", "2026-01-01", ""), Filter::parse("timestamp>2026-01-01"));
+        assert_eq!(parts("metadata.a", "", "4", "integer"), Filter::parse("metadata.a=integer::4"));
+        assert_eq!(parts("project", "ne", "a;b=c", "string").unwrap().projects_named(), ["a;b=c"]);
+        for (wrong, expected) in [
+            (
+                parts("meter", "like", "a", ""),
+                "\"like\" is no operator; operators are eq, ne, lt, le, gt and ge",
+            ),
+            (
+                parts("metadata.a", "eq", "a", "text"),
+                "\"text\" is no type; types are string, integer, float, datetime and boolean",
+            ),
+            (parts("colour", "eq", "red", ""), "\"colour\" is no field"),
+        ] {
+            let error = wrong.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
         }
     }
 }

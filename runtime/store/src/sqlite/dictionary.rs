@@ -1,38 +1,36 @@
-//! Tables that keep each text once, and what the writer remembers of them.
+//! What samples refer to: series and metadata, each once by the SHA-256 of its content, and what the writer remembers of them.
 
 use std::collections::HashMap;
-use std::hash::Hash;
 
-use rusqlite::{CachedStatement, Connection, Params, Result};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
 
-/// Entries of one dictionary that are remembered. Resources are the many: 100,000 of them take about 20 MB.
-const REMEMBERED: usize = 100_000;
+use crate::row::{Fields, SeriesFields};
 
-/// The ids of what a table holds, as far as they are remembered. Forgetting costs a look-up, never a wrong id.
+/// Entries of one kind that are remembered: some 50 MB of them. Forgetting costs a look-up, never a wrong id.
+const REMEMBERED: usize = 500_000;
+
+/// The ids of entries, as far as they are remembered.
 #[derive(Debug)]
-pub(super) struct Ids<K, V = i64>(HashMap<K, V>);
+pub(super) struct Ids<V>(HashMap<[u8; 32], V>);
 
-impl<K, V> Default for Ids<K, V> {
+impl<V> Default for Ids<V> {
     fn default() -> Self {
         Self(HashMap::new())
     }
 }
 
-impl<K: Eq + Hash, V: Copy> Ids<K, V> {
-    pub(super) fn get<Q: ?Sized + Eq + Hash>(&self, key: &Q) -> Option<V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.0.get(key).copied()
+impl<V: Copy> Ids<V> {
+    pub(super) fn get(&self, sha256: &[u8; 32]) -> Option<V> {
+        self.0.get(sha256).copied()
     }
 
     /// Forgetting everything when full is crude and rare.
-    pub(super) fn remember(&mut self, key: K, id: V) -> V {
+    pub(super) fn remember(&mut self, sha256: [u8; 32], entry: V) -> V {
         if self.0.len() >= REMEMBERED {
             self.0.clear();
         }
-        self.0.insert(key, id);
-        id
+        self.0.insert(sha256, entry);
+        entry
     }
 
     pub(super) fn forget(&mut self) {
@@ -48,36 +46,12 @@ pub(super) struct Kept {
     pub until: i64,
 }
 
-/// The statements that find an entry of a table or add it.
-pub(super) struct Table<'c> {
-    find: CachedStatement<'c>,
-    add: CachedStatement<'c>,
-}
-
-impl<'c> Table<'c> {
-    pub(super) fn new(connection: &'c Connection, find: &str, add: &str) -> Result<Self> {
-        Ok(Self { find: connection.prepare_cached(find)?, add: connection.prepare_cached(add)? })
-    }
-
-    /// The id of the entry that `key` finds; where there is none, of the one that `entry` adds.
-    pub(super) fn id(&mut self, key: impl Params, entry: impl Params) -> Result<i64> {
-        let mut found = self.find.query(key)?;
-        match found.next()? {
-            Some(row) => row.get(0),
-            None => {
-                drop(found);
-                self.add.insert(entry)
-            }
-        }
-    }
-}
-
-/// The statements that find an entry that may be deleted, add it, and keep it longer.
-pub(super) struct KeptTable<'c> {
-    find: CachedStatement<'c>,
-    add: CachedStatement<'c>,
-    keep: CachedStatement<'c>,
-    ends: Ends,
+/// A series, with the ids that are in each of its samples as well.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeptSeries {
+    pub kept: Kept,
+    pub meter: i64,
+    pub resource: i64,
 }
 
 /// How long entries are kept, in ids of samples.
@@ -89,47 +63,134 @@ pub(super) struct Ends {
     pub written: i64,
 }
 
-impl<'c> KeptTable<'c> {
-    pub(super) fn new(
-        connection: &'c Connection,
-        find: &str,
-        add: &str,
-        keep: &str,
-        ends: Ends,
-    ) -> Result<Self> {
-        let prepare = |text| connection.prepare_cached(text);
-        Ok(Self { find: prepare(find)?, add: prepare(add)?, keep: prepare(keep)?, ends })
-    }
-
-    /// The end that an entry is added with.
-    pub(super) fn end(&self) -> i64 {
-        self.ends.written
-    }
-
-    /// The entry that `key` finds; where there is none, the one that `entry` adds, which ends at [`Self::end`].
-    pub(super) fn entry(&mut self, key: impl Params, entry: impl Params) -> Result<Kept> {
-        let mut found = self.find.query(key)?;
-        match found.next()? {
-            Some(row) => Ok(Kept { id: row.get(0)?, until: row.get(1)? }),
-            None => {
-                drop(found);
-                Ok(Kept { id: self.add.insert(entry)?, until: self.ends.written })
-            }
-        }
-    }
-
+impl Ends {
     /// Whether samples of this transaction may refer to the entry as it is.
-    pub(super) fn holds(&self, entry: Kept) -> bool {
-        entry.until >= self.ends.least
+    pub(super) fn hold(self, kept: Kept) -> bool {
+        kept.until >= self.least
+    }
+}
+
+/// The statements that find series, add them, and keep them longer.
+pub(super) struct SeriesTable<'c> {
+    find: CachedStatement<'c>,
+    add: CachedStatement<'c>,
+    keep: CachedStatement<'c>,
+    meters: Names<'c>,
+    resources: Names<'c>,
+    ends: Ends,
+}
+
+impl<'c> SeriesTable<'c> {
+    pub(super) fn new(connection: &'c Connection, ends: Ends) -> Result<Self> {
+        let prepare = |text| connection.prepare_cached(text);
+        Ok(Self {
+            find: prepare("SELECT id, kept_until, meter, resource FROM series WHERE sha256 = ?1")?,
+            add: prepare(
+                "INSERT INTO series (sha256, meter, resource, kind, unit, source, project, account, kept_until) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            )?,
+            keep: prepare("UPDATE series SET kept_until = max(kept_until, ?2) WHERE id = ?1")?,
+            meters: Names::new(connection, "meter")?,
+            resources: Names::new(connection, "resource")?,
+            ends,
+        })
     }
 
-    /// The entry, kept for this transaction's samples.
-    pub(super) fn keep(&mut self, entry: Kept) -> Result<Kept> {
-        if self.holds(entry) {
-            return Ok(entry);
+    /// The series, kept for this transaction's samples.
+    pub(super) fn entry(&mut self, series: &SeriesFields) -> Result<KeptSeries> {
+        let read = |row: &rusqlite::Row<'_>| {
+            let kept = Kept { id: row.get(0)?, until: row.get(1)? };
+            Ok(KeptSeries { kept, meter: row.get(2)?, resource: row.get(3)? })
+        };
+        if let Some(found) = self.find.query_row([&series.sha256[..]], read).optional()? {
+            return self.kept(found);
         }
-        let kept = Kept { until: self.ends.written, ..entry };
-        self.keep.execute([kept.id, kept.until])?;
-        Ok(kept)
+        let SeriesFields { sha256, meter, kind, unit, source, resource_id, project_id, user_id } = series;
+        let (meter, resource) = (self.meters.id(meter)?, self.resources.id(resource_id)?);
+        let until = self.ends.written;
+        let id = self.add.insert(params![
+            &sha256[..],
+            meter,
+            resource,
+            kind.as_str(),
+            unit,
+            source,
+            project_id,
+            user_id,
+            until
+        ])?;
+        Ok(KeptSeries { kept: Kept { id, until }, meter, resource })
+    }
+
+    /// One that is known, kept for this transaction's samples.
+    pub(super) fn kept(&mut self, series: KeptSeries) -> Result<KeptSeries> {
+        Ok(KeptSeries { kept: keep(&mut self.keep, self.ends, series.kept)?, ..series })
+    }
+}
+
+/// The statements that find metadata, add them, and keep them longer.
+pub(super) struct MetadataTable<'c> {
+    find: CachedStatement<'c>,
+    add: CachedStatement<'c>,
+    keep: CachedStatement<'c>,
+    ends: Ends,
+}
+
+impl<'c> MetadataTable<'c> {
+    pub(super) fn new(connection: &'c Connection, ends: Ends) -> Result<Self> {
+        let prepare = |text| connection.prepare_cached(text);
+        Ok(Self {
+            find: prepare("SELECT id, kept_until FROM metadata WHERE sha256 = ?1")?,
+            add: prepare("INSERT INTO metadata (sha256, fields, kept_until) VALUES (?1, ?2, ?3)")?,
+            keep: prepare("UPDATE metadata SET kept_until = max(kept_until, ?2) WHERE id = ?1")?,
+            ends,
+        })
+    }
+
+    /// The metadata, kept for this transaction's samples.
+    pub(super) fn entry(&mut self, fields: &Fields) -> Result<Kept> {
+        let read = |row: &rusqlite::Row<'_>| Ok(Kept { id: row.get(0)?, until: row.get(1)? });
+        if let Some(found) = self.find.query_row([&fields.sha256[..]], read).optional()? {
+            return self.kept(found);
+        }
+        let until = self.ends.written;
+        let id = self.add.insert(params![&fields.sha256[..], fields.text, until])?;
+        Ok(Kept { id, until })
+    }
+
+    /// One that is known, kept for this transaction's samples.
+    pub(super) fn kept(&mut self, kept: Kept) -> Result<Kept> {
+        keep(&mut self.keep, self.ends, kept)
+    }
+}
+
+fn keep(statement: &mut CachedStatement<'_>, ends: Ends, kept: Kept) -> Result<Kept> {
+    if ends.hold(kept) {
+        return Ok(kept);
+    }
+    let kept = Kept { until: ends.written, ..kept };
+    statement.execute([kept.id, kept.until])?;
+    Ok(kept)
+}
+
+/// Names, each once.
+struct Names<'c> {
+    find: CachedStatement<'c>,
+    add: CachedStatement<'c>,
+}
+
+impl<'c> Names<'c> {
+    fn new(connection: &'c Connection, table: &str) -> Result<Self> {
+        Ok(Self {
+            find: connection.prepare_cached(&format!("SELECT id FROM {table} WHERE name = ?1"))?,
+            add: connection.prepare_cached(&format!("INSERT INTO {table} (name) VALUES (?1)"))?,
+        })
+    }
+
+    fn id(&mut self, name: &str) -> Result<i64> {
+        match self.find.query_row([name], |row| row.get(0)).optional()? {
+            Some(id) => Ok(id),
+            None => self.add.insert([name]),
+        }
     }
 }

@@ -9,7 +9,9 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::query::{SampleQuery, StoredSample, samples, samples_within};
+use crate::contract::{Appended, Order, Range, Reader as _, Scan, Writer as _};
+use crate::query::{SampleQuery, StoredSample, samples};
+use crate::{Row, StoreError};
 
 /// A store of its own.
 pub(crate) struct Fixture {
@@ -34,8 +36,8 @@ impl Fixture {
         fixture
     }
 
-    pub(crate) fn reader(&self) -> Store {
-        Store::open(&self.path).unwrap()
+    pub(crate) fn reader(&self) -> Reader {
+        Reader::open(&self.path).unwrap()
     }
 
     pub(crate) fn ask(
@@ -44,7 +46,7 @@ impl Fixture {
         query: Option<&str>,
         limit: Option<usize>,
     ) -> Vec<StoredSample> {
-        samples(&self.reader(), &SampleQuery::parse(meter, query, limit).unwrap()).unwrap()
+        samples(&mut self.reader(), &SampleQuery::parse(meter, query, limit).unwrap()).unwrap()
     }
 
     fn count(&self, table: &str) -> i64 {
@@ -94,7 +96,8 @@ fn equal_metadata_is_stored_once() {
     assert_eq!(fixture.count("sample"), 1_000);
     assert_eq!(fixture.count("metadata"), 5);
     assert_eq!(fixture.count("resource"), 5);
-    assert_eq!(fixture.count("form"), 1);
+    assert_eq!(fixture.count("series"), 5);
+    assert_eq!(fixture.count("meter"), 1);
 }
 
 #[test]
@@ -205,22 +208,29 @@ fn a_sample_comes_back_as_it_came() {
 #[test]
 fn a_query_that_finds_nothing_in_much_ends_in_time() {
     let fixture = Fixture::with(20_000);
-    let store = fixture.reader();
+    let mut reader = fixture.reader();
     let query = SampleQuery::parse(None, Some("metadata.absent=x"), None).unwrap();
-    assert!(matches!(samples_within(&store, &query, Duration::ZERO), Err(StoreError::TooBroad)));
+    let scan = Scan { path: contract::Path::Time, range: Range::default(), order: Order::NewestFirst };
+    reader.begin(Duration::ZERO).unwrap();
+    reader.scan(&scan).unwrap();
+    assert!(matches!(reader.next(20_000), Err(StoreError::TooBroad)));
+    // A statement that is under way when the time is over ends, too.
+    reader.begin(Duration::from_micros(300)).unwrap();
+    reader.scan(&scan).unwrap();
+    assert!(matches!(reader.next(20_000), Err(StoreError::TooBroad)));
     // And one query's end is not the next one's.
-    assert_eq!(samples(&store, &query).unwrap(), []);
+    assert_eq!(samples(&mut reader, &query).unwrap(), []);
 }
 
 #[test]
 fn readers_see_whole_batches_while_the_writer_writes() {
     let mut fixture = Fixture::with(10);
-    let store = fixture.reader();
+    let mut reader = fixture.reader();
     let query = SampleQuery::parse(None, None, None).unwrap();
-    assert_eq!(samples(&store, &query).unwrap().len(), 10);
+    assert_eq!(samples(&mut reader, &query).unwrap().len(), 10);
     fixture.writer.append(&[received(10).into(), received(11).into()]).unwrap();
-    assert_eq!(samples(&store, &query).unwrap().len(), 12);
-    assert!(store.connection.execute("DELETE FROM sample", []).is_err(), "a reader wrote");
+    assert_eq!(samples(&mut reader, &query).unwrap().len(), 12);
+    assert!(reader.connection.execute("DELETE FROM sample", []).is_err(), "a reader wrote");
 }
 
 #[test]
@@ -237,30 +247,30 @@ fn commits_are_synced_and_the_file_is_not_everybodys() {
 fn a_store_that_is_missing_foreign_or_newer_is_refused_untouched() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("samples.db");
-    let error = Store::open(&path).unwrap_err();
+    let error = Reader::open(&path).unwrap_err();
     assert!(error.to_string().contains("nephoscope collect"), "{error}");
     assert!(!path.exists(), "reading made a store");
 
     let foreign = folder.path().join("foreign.db");
     rusqlite::Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE meter (x)").unwrap();
     let before = std::fs::read(&foreign).unwrap();
-    assert!(matches!(Writer::open(&foreign), Err(StoreError::Foreign)));
-    assert!(matches!(Store::open(&foreign), Err(StoreError::Foreign)));
+    assert!(matches!(Writer::open(&foreign), Err(StoreError::Foreign(_))));
+    assert!(matches!(Reader::open(&foreign), Err(StoreError::Foreign(_))));
     assert_eq!(std::fs::read(&foreign).unwrap(), before);
 
     let garbage = folder.path().join("garbage.db");
     std::fs::write(&garbage, "this is no database, whatever its name says".repeat(100)).unwrap();
     assert_eq!(Writer::open(&garbage).unwrap_err().label(), "damaged");
-    assert_eq!(Store::open(&garbage).unwrap_err().label(), "damaged");
+    assert_eq!(Reader::open(&garbage).unwrap_err().label(), "damaged");
 
     let newer = Fixture::new();
     rusqlite::Connection::open(&newer.path).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Store::open(&newer.path), Err(StoreError::TooNew { found: 99, .. })));
+    assert!(matches!(Reader::open(&newer.path), Err(StoreError::TooNew { found: 99, .. })));
     assert!(matches!(Writer::open(&newer.path), Err(StoreError::TooNew { found: 99, .. })));
 
     let older = Fixture::new();
     rusqlite::Connection::open(&older.path).unwrap().pragma_update(None, "user_version", 0).unwrap();
-    assert!(matches!(Store::open(&older.path), Err(StoreError::TooOld { found: 0, .. })));
+    assert!(matches!(Reader::open(&older.path), Err(StoreError::TooOld { found: 0, .. })));
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Deletion: of samples, and of metadata and resources that no sample refers to any more.
+//! Deletion: of samples, and of metadata and series that no sample refers to any more. With its last series goes the name of a meter or
+//! a resource.
 //!
 //! The writer does it between its batches, in transactions that are as small as they are asked to be. Pages that become free are
 //! filled again by later samples; the file does not shrink.
@@ -9,7 +10,7 @@
 //! the collector's is right. In a store that nothing is added to, nothing grows too old either.
 //!
 //! # What refers to nothing any more
-//! is found without a look at the samples. Each entry of `metadata` and `resource` has a `kept_until`, and this always holds:
+//! is found without a look at the samples. Each entry of `metadata` and `series` has a `kept_until`, and this always holds:
 //!
 //! > No sample that refers to an entry has a larger id than the entry's `kept_until`.
 //!
@@ -30,8 +31,10 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, TransactionBehavior};
 
-use super::error::StoreError;
+use super::fault::failed;
 use super::writer::{BUSY, Writer};
+use crate::contract::{self, Appended, Swept};
+use crate::{Row, StoreError};
 
 /// Samples, by their ids the first ones, of which is read what they refer to.
 const EXACT: i64 = 10_000;
@@ -39,45 +42,28 @@ const EXACT: i64 = 10_000;
 /// How long deletion waits for another program's lock. It is in no hurry, and samples wait behind it.
 const PATIENCE: Duration = Duration::from_millis(50);
 
-/// What a transaction deleted of what no sample refers to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Entries of resource metadata.
-    pub metadata: usize,
-    /// Names of resources.
-    pub resources: usize,
-}
+impl contract::Writer for Writer {
+    fn append(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
+        self.store(rows)
+    }
 
-impl Writer {
-    /// The timestamps of the oldest and the newest sample, in microseconds since 1970; none where there is no sample.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn times(&self) -> Result<Option<(i64, i64)>, StoreError> {
+    fn times(&mut self) -> Result<Option<(i64, i64)>, StoreError> {
         let ends = "SELECT (SELECT min(timestamp) FROM sample), (SELECT max(timestamp) FROM sample)";
         let ends = self.connection.query_row(ends, [], |row| Ok((row.get(0)?, row.get(1)?)));
         let (oldest, newest): (Option<i64>, Option<i64>) =
-            ends.map_err(|source| StoreError::Failed { action: "read how old the samples are", source })?;
+            ends.map_err(|source| failed("read how old the samples are", source))?;
         Ok(oldest.zip(newest))
     }
 
-    /// Bytes of the file that are in use; pages that deletion left free are not.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn bytes(&self) -> Result<u64, StoreError> {
+    /// Of the file; pages that deletion left free do not count.
+    fn bytes(&mut self) -> Result<u64, StoreError> {
         let pragma = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let bytes = || Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?);
-        let bytes: i64 =
-            bytes().map_err(|source| StoreError::Failed { action: "read the store's size", source })?;
+        let bytes: i64 = bytes().map_err(|source| failed("read the store's size", source))?;
         Ok(u64::try_from(bytes).unwrap_or(0))
     }
 
-    /// Deletes the oldest samples, at most so many, and none of this time or later where one is given; says how many went.
-    ///
-    /// # Errors
-    /// [`StoreError`]: nothing was deleted. After [`Writer::is_usable`] says no, the writer must be opened anew.
-    pub fn delete_oldest(&mut self, before: Option<i64>, most: usize) -> Result<usize, StoreError> {
+    fn delete_oldest(&mut self, before: Option<i64>, most: usize) -> Result<usize, StoreError> {
         self.upkeep("delete samples", |transaction| {
             let mut delete = transaction.prepare_cached(
                 "DELETE FROM sample WHERE id IN \
@@ -88,11 +74,7 @@ impl Writer {
         })
     }
 
-    /// Deletes metadata and resources that no sample refers to, of each at most so many.
-    ///
-    /// # Errors
-    /// As [`Writer::delete_oldest`].
-    pub fn sweep(&mut self, most: usize) -> Result<Swept, StoreError> {
+    fn sweep(&mut self, most: usize) -> Result<Swept, StoreError> {
         self.upkeep("delete metadata that no sample has", |transaction| {
             let nth = "SELECT id FROM sample ORDER BY id LIMIT 1 OFFSET ?1";
             let bound = transaction.query_row(nth, [EXACT], |row| row.get(0)).optional()?;
@@ -101,15 +83,30 @@ impl Writer {
                 transaction.query_row("SELECT kept_until FROM upkeep", [], |row| row.get(0))?;
             // What was there before ends were written has a 0 and lasts as long as the table says.
             let from = i64::from(bound <= migrated);
-            let delete = |table| {
-                let text = format!(
+            let unused = |table| {
+                format!(
                     "DELETE FROM {table} WHERE id IN \
                      (SELECT id FROM {table} INDEXED BY {table}_by_end WHERE kept_until >= ?1 AND kept_until < ?2 \
                       AND id NOT IN (SELECT {table} FROM sample WHERE id < ?2) ORDER BY kept_until LIMIT ?3)"
-                );
-                transaction.prepare_cached(&text)?.execute((from, bound, most as i64))
+                )
             };
-            let swept = Swept { metadata: delete("metadata")?, resources: delete("resource")? };
+            let metadata =
+                transaction.prepare_cached(&unused("metadata"))?.execute((from, bound, most as i64))?;
+            let mut delete =
+                transaction.prepare_cached(&format!("{} RETURNING meter, resource", unused("series")))?;
+            let names = delete.query_map((from, bound, most as i64), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let names: Vec<(i64, i64)> = names.collect::<rusqlite::Result<_>>()?;
+            let nameless = |table: &str| {
+                transaction.prepare_cached(&format!(
+                    "DELETE FROM {table} WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM series WHERE {table} = ?1)"
+                ))
+            };
+            let (mut meters, mut resources) = (nameless("meter")?, nameless("resource")?);
+            for (meter, resource) in &names {
+                meters.execute([meter])?;
+                resources.execute([resource])?;
+            }
+            let swept = Swept { metadata, series: names.len() };
             if swept != Swept::default() {
                 transaction.execute("UPDATE upkeep SET generation = generation + 1", [])?;
             }
@@ -117,11 +114,12 @@ impl Writer {
         })
     }
 
-    /// Whether it can be used, or has failed and must be opened anew.
-    pub fn is_usable(&self) -> bool {
+    fn is_usable(&self) -> bool {
         !self.failed
     }
+}
 
+impl Writer {
     /// One transaction. Where the lock is another's, nothing has failed: the writer is as good as before.
     fn upkeep<T>(
         &mut self,
@@ -131,7 +129,7 @@ impl Writer {
         if self.failed {
             return Err(StoreError::Damaged("the writer was used again after it had failed".into()));
         }
-        let failed = |source| StoreError::Failed { action, source };
+        let failed = |source| failed(action, source);
         self.connection.busy_timeout(PATIENCE).map_err(failed)?;
         let transaction = Transaction::new(&mut self.connection, TransactionBehavior::Immediate);
         let done = transaction.and_then(|transaction| {
@@ -150,11 +148,11 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::row::Row;
-    use super::super::schema;
+    use super::super::migrate;
+    use super::super::reader::Reader;
     use super::super::tests::{Fixture, received};
-    use super::super::{Store, writer::Writer};
     use super::*;
+    use crate::contract::Writer as _;
     use crate::query::{SampleQuery, samples};
     use serde_json::json;
 
@@ -170,8 +168,10 @@ mod tests {
     fn astray(writer: &Writer) -> i64 {
         count(
             writer,
-            "sample s LEFT JOIN metadata m ON m.id = s.metadata LEFT JOIN resource r ON r.id = s.resource \
-             WHERE m.id IS NULL OR r.id IS NULL OR r.name != m.fields ->> 'of'",
+            "sample s LEFT JOIN metadata m ON m.id = s.metadata LEFT JOIN series e ON e.id = s.series \
+             LEFT JOIN resource r ON r.id = e.resource LEFT JOIN meter n ON n.id = e.meter \
+             WHERE m.id IS NULL OR e.id IS NULL OR r.id IS NULL OR n.id IS NULL OR r.id != s.resource OR n.id != s.meter \
+                   OR r.name != m.fields ->> 'of'",
         )
     }
 
@@ -179,6 +179,8 @@ mod tests {
     fn of(number: usize, resource: usize) -> Row {
         let mut sample = received(number);
         sample.resource_id = format!("instance-{resource}");
+        // One series for each resource.
+        (sample.project_id, sample.user_id) = (None, None);
         sample.metadata = [("of".to_owned(), json!(sample.resource_id))].into_iter().collect();
         sample.into()
     }
@@ -194,15 +196,16 @@ mod tests {
         let rows: Vec<Row> = (0..100).map(|number| received(number * 37 % 100).into()).collect();
         fixture.writer.append(&rows).unwrap();
         let before = Some(first_time() + 30 * SECOND);
-        let oldest = |fixture: &Fixture| (fixture.writer.times().unwrap().unwrap().0 - first_time()) / SECOND;
+        let oldest =
+            |fixture: &mut Fixture| (fixture.writer.times().unwrap().unwrap().0 - first_time()) / SECOND;
         assert_eq!(fixture.writer.delete_oldest(before, 20).unwrap(), 20);
-        assert_eq!(oldest(&fixture), 20);
+        assert_eq!(oldest(&mut fixture), 20);
         assert_eq!(fixture.writer.delete_oldest(before, 20).unwrap(), 10);
-        assert_eq!(oldest(&fixture), 30);
+        assert_eq!(oldest(&mut fixture), 30);
         assert_eq!(fixture.writer.delete_oldest(before, 20).unwrap(), 0);
         assert_eq!(fixture.ask(None, None, None).len(), 70);
         assert_eq!(fixture.writer.delete_oldest(None, 69).unwrap(), 69);
-        assert_eq!(oldest(&fixture), 99);
+        assert_eq!(oldest(&mut fixture), 99);
         assert_eq!(fixture.writer.delete_oldest(None, 20).unwrap(), 1);
         assert_eq!(fixture.writer.times().unwrap(), None);
     }
@@ -214,7 +217,7 @@ mod tests {
         fixture.writer.append(&rows).unwrap();
         assert_eq!(fixture.writer.sweep(ALL).unwrap(), Swept::default());
         assert_eq!(fixture.writer.delete_oldest(None, 3).unwrap(), 3);
-        assert_eq!(fixture.writer.sweep(ALL).unwrap(), Swept { metadata: 1, resources: 1 });
+        assert_eq!(fixture.writer.sweep(ALL).unwrap(), Swept { metadata: 1, series: 1 });
         assert_eq!(fixture.writer.sweep(ALL).unwrap(), Swept::default());
         assert_eq!((count(&fixture.writer, "metadata"), count(&fixture.writer, "resource")), (3, 3));
         assert_eq!(astray(&fixture.writer), 0);
@@ -223,8 +226,8 @@ mod tests {
         assert_eq!(astray(&fixture.writer), 0);
         // Without samples, all of it, so many at a time.
         fixture.writer.delete_oldest(None, ALL).unwrap();
-        assert_eq!(fixture.writer.sweep(3).unwrap(), Swept { metadata: 3, resources: 3 });
-        assert_eq!(fixture.writer.sweep(3).unwrap(), Swept { metadata: 2, resources: 2 });
+        assert_eq!(fixture.writer.sweep(3).unwrap(), Swept { metadata: 3, series: 3 });
+        assert_eq!(fixture.writer.sweep(3).unwrap(), Swept { metadata: 2, series: 2 });
         fixture.writer.append(&[of(8, 0)]).unwrap();
         assert_eq!(astray(&fixture.writer), 0);
     }
@@ -237,6 +240,7 @@ mod tests {
         let mut rows: Vec<Row> = (2..SAMPLES).map(|number| of(number, 2 + number / 1_000)).collect();
         let mut future = received(SAMPLES * 100);
         future.resource_id = "instance-1".into();
+        (future.project_id, future.user_id) = (None, None);
         future.metadata = [("of".to_owned(), json!("instance-1"))].into_iter().collect();
         rows.insert(0, future.into());
         for (place, number) in (SAMPLES..SAMPLES + 58).enumerate() {
@@ -254,7 +258,7 @@ mod tests {
         let before = Some(first_time() + 45_000 * SECOND);
         fixture.writer.delete_oldest(before, ALL).unwrap();
         let swept = fixture.writer.sweep(ALL).unwrap();
-        assert!(swept.resources > 20 && swept.metadata == swept.resources, "{swept:?}");
+        assert!(swept.series > 20 && swept.metadata == swept.series, "{swept:?}");
         assert_eq!(astray(&fixture.writer), 0);
         assert_eq!(count(&fixture.writer, "resource WHERE name IN ('instance-0', 'instance-1')"), 2);
         assert_eq!(
@@ -314,7 +318,7 @@ mod tests {
     fn a_store_of_the_first_version_is_migrated_and_its_entries_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("samples.db");
-        let old = schema::first_version(&path);
+        let old = migrate::first_version(&path);
         old.execute_batch(
             "INSERT INTO meter VALUES (1, 'cpu'); INSERT INTO form VALUES (1, 'cumulative', 'ns', 'openstack');
              INSERT INTO resource VALUES (1, 'instance-1'), (2, 'instance-2');
@@ -323,11 +327,12 @@ mod tests {
              INSERT INTO sample VALUES (2, 'b', 1, 2, NULL, NULL, 1, 2, 1767225601000000, 1767225601000000, '2', 2.0);",
         )
         .unwrap();
-        assert!(matches!(Store::open(&path), Err(StoreError::TooOld { found: 1, .. })));
+        assert!(matches!(Reader::open(&path), Err(StoreError::TooOld { found: 1, .. })));
         let mut writer = Writer::open(&path).unwrap();
         let mut again = Writer::open(&path).unwrap();
-        let store = Store::open(&path).unwrap();
-        let found = samples(&store, &SampleQuery::parse(None, None, None).unwrap()).unwrap();
+        let found =
+            samples(&mut Reader::open(&path).unwrap(), &SampleQuery::parse(None, None, None).unwrap())
+                .unwrap();
         assert_eq!(found.iter().map(|sample| sample.message_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
         // A collector of that version that runs on does not write any more.
         let read: rusqlite::Result<i64> =
@@ -338,9 +343,9 @@ mod tests {
         // One is used again, by another sample; then its first sample goes.
         again.append(&[of(5, 1)]).unwrap();
         writer.delete_oldest(None, 1).unwrap();
-        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 1, resources: 0 });
+        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 1, series: 0 });
         writer.delete_oldest(None, 1).unwrap();
-        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 1, resources: 1 });
+        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 1, series: 1 });
         assert_eq!((astray(&writer), count(&writer, "sample")), (0, 1));
     }
 
@@ -354,14 +359,14 @@ mod tests {
         }
         writer
             .connection
-            .execute_batch("UPDATE metadata SET kept_until = 0; UPDATE resource SET kept_until = 0; UPDATE upkeep SET kept_until = 30000")
+            .execute_batch("UPDATE metadata SET kept_until = 0; UPDATE series SET kept_until = 0; UPDATE upkeep SET kept_until = 30000")
             .unwrap();
         // More than are asked one by one are left: the entries' end decides, and it is that of all samples of then.
         writer.delete_oldest(None, 15_000).unwrap();
         assert_eq!(writer.sweep(ALL).unwrap(), Swept::default());
         writer.append(&(30_000..45_000).map(|number| of(number, 3)).collect::<Vec<_>>()).unwrap();
         writer.delete_oldest(None, 10_000).unwrap();
-        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 2, resources: 2 });
+        assert_eq!(writer.sweep(ALL).unwrap(), Swept { metadata: 2, series: 2 });
         assert_eq!(astray(&writer), 0);
     }
 
