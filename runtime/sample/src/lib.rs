@@ -23,7 +23,7 @@ pub mod filter;
 mod json;
 pub mod metadata;
 pub mod meter;
-mod python;
+pub mod python;
 pub mod sample;
 pub mod signature;
 pub mod time;

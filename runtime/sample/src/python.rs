@@ -56,7 +56,7 @@ pub(crate) fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
 }
 
 /// A number as Python prints it after parsing: exact integers, doubles in [`float`]'s form.
-pub(crate) fn number_of(number: &Number, out: &mut Vec<u8>) {
+pub fn number_of(number: &Number, out: &mut Vec<u8>) {
     let text = number.as_str();
     if text == "-0" {
         out.push(b'0');

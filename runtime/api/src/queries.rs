@@ -1,0 +1,125 @@
+//! A place for each query, and connections to the store that serve one after the other.
+//!
+//! A query has its place from before it reads until its answer is sent, or whoever asked is gone and it has ended: so what answers take
+//! together is bounded. Some more wait in line; the rest is told to come again.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::Response;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use store::{Reader, Store, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::fault::{Fault, answer};
+
+/// Queries in line for each place.
+const IN_LINE: usize = 8;
+/// How long one waits there: as long as the query before it may read.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Bytes of an answer that are handed on at once.
+const CHUNK: usize = 64 << 10;
+
+/// Runs queries.
+#[derive(Debug)]
+pub(crate) struct Queries {
+    store: Arc<dyn Store>,
+    /// Places, and those in line.
+    line: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+    /// Connections that nobody reads from; never more than places.
+    idle: Arc<Mutex<Vec<Box<dyn Reader>>>>,
+}
+
+impl Queries {
+    pub(crate) fn new(store: Arc<dyn Store>, places: usize) -> Self {
+        let places = places.clamp(1, 1_000);
+        Self {
+            store,
+            line: Arc::new(Semaphore::new(places * (1 + IN_LINE))),
+            places: Arc::new(Semaphore::new(places)),
+            idle: Arc::default(),
+        }
+    }
+
+    /// Answers with what `query` reads: JSON text.
+    pub(crate) async fn read<Q>(&self, query: Q) -> Result<Response, Fault>
+    where
+        Q: FnOnce(&mut dyn Reader) -> Result<Vec<u8>, Fault> + Send + 'static,
+    {
+        let (store, idle) = (Arc::clone(&self.store), Arc::clone(&self.idle));
+        self.run(StatusCode::OK, move || {
+            let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let mut reader = match kept {
+                Some(reader) => reader,
+                None => store.reader()?,
+            };
+            let text = query(&mut *reader)?;
+            // After a fault it is left to be closed: the fault may be the connection's.
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            Ok(text)
+        })
+        .await
+    }
+
+    /// Answers with what `write` did to the store.
+    pub(crate) async fn write<W>(&self, write: W) -> Result<Response, Fault>
+    where
+        W: FnOnce(&dyn Store) -> Result<Vec<u8>, StoreError> + Send + 'static,
+    {
+        let store = Arc::clone(&self.store);
+        self.run(StatusCode::CREATED, move || Ok(write(&*store)?)).await
+    }
+
+    async fn run<W>(&self, status: StatusCode, work: W) -> Result<Response, Fault>
+    where
+        W: FnOnce() -> Result<Vec<u8>, Fault> + Send + 'static,
+    {
+        let in_line = Arc::clone(&self.line).try_acquire_owned().map_err(|_| Fault::busy())?;
+        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(Fault::busy()) };
+        // The places go with the work: it cannot be stopped when whoever asked is gone.
+        let done = tokio::task::spawn_blocking(move || work().map(|text| (text, [in_line, place]))).await;
+        let (text, places) = done.map_err(|error| {
+            tracing::error!(%error, "api: a query did not end");
+            Fault::inside()
+        })??;
+        Ok(answer(status, Body::new(Answer { left: text.into(), _places: places })))
+    }
+}
+
+/// An answer that has its place until it is sent.
+#[derive(Debug)]
+struct Answer {
+    left: Bytes,
+    _places: [OwnedSemaphorePermit; 2],
+}
+
+impl http_body::Body for Answer {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left.is_empty() {
+            return Poll::Ready(None);
+        }
+        let most = self.left.len().min(CHUNK);
+        Poll::Ready(Some(Ok(Frame::data(self.left.split_to(most)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left.len() as u64)
+    }
+}
