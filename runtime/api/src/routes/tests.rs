@@ -64,11 +64,9 @@ fn every_reference_of_the_document_leads_somewhere() {
             assert!(document.pointer(&reference[1..]).is_some(), "{reference}");
             *seen += 1;
         }
-        let inner = value
-            .as_object()
-            .map(|map| map.values().collect())
-            .or(value.as_array().map(|list| list.iter().collect()));
-        inner.unwrap_or_default().into_iter().for_each(|value| walk(value, document, seen));
+        let fields = value.as_object().into_iter().flat_map(|fields| fields.values());
+        let items = value.as_array().into_iter().flatten();
+        fields.chain(items).for_each(|value| walk(value, document, seen));
     }
     let document: Value = serde_json::from_str(OPENAPI).unwrap();
     let mut seen = 0;
