@@ -3,6 +3,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `contract` | what every store can do: [`Store`], [`Writer`], [`Reader`] |
+//! | `postgres` | the store in a PostgreSQL database: [`Postgres`] |
 //! | [`Sqlite`] | the embedded store |
 //! | [`query`] | Ceilometer's queries, the same over every store |
 //! | [`render`](mod@render) | answers as a table, JSON or CSV |
@@ -14,10 +15,13 @@ mod contract;
 mod decimal;
 mod error;
 mod message_id;
+mod postgres;
 pub mod query;
 pub mod render;
 mod row;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 mod volume;
 
 pub use contract::{
@@ -26,11 +30,12 @@ pub use contract::{
 };
 pub use error::{Source, StoreError};
 pub use message_id::MessageId;
+pub use postgres::{Address, BadAddress, Postgres};
 pub use query::{
     Filter, Meter, QueryError, Resource, SampleQuery, Statistics, StatisticsQuery, StoredSample, meters,
     resources, sample, samples, statistics,
 };
-pub use render::{Output, render};
+pub use render::{Output, render, render_one};
 pub use row::Row;
 pub use sqlite::Sqlite;
 pub use volume::Volume;

@@ -51,7 +51,7 @@ impl Account {
         let connection = Connection::open_with_flags(store, flags).context("failed to open the store")?;
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
         let mut statement =
-            connection.prepare("SELECT resource, timestamp, CAST(volume AS INTEGER) FROM sample")?;
+            connection.prepare("SELECT resource, timestamp, CAST(amount AS INTEGER) FROM sample")?;
         let mut rows = statement.query([])?;
         // How often each number is there, by run and instance.
         let mut found: BTreeMap<(usize, i64), BTreeMap<u64, u64>> = BTreeMap::new();

@@ -5,44 +5,31 @@
 
 use std::io::{self, Write};
 
-use super::{json, printable};
-use crate::StoredSample;
+use serde_json::Value;
 
-const HEADER: [&str; 12] = [
-    "resource_id",
-    "meter",
-    "type",
-    "volume",
-    "unit",
-    "timestamp",
-    "project_id",
-    "user_id",
-    "source",
-    "id",
-    "recorded_at",
-    "metadata",
-];
+use super::{Record, json, printable};
 
-pub(super) fn write(out: &mut dyn Write, samples: &[StoredSample]) -> io::Result<()> {
+pub(super) fn write<R: Record>(out: &mut dyn Write, records: &[R]) -> io::Result<()> {
     let mut csv = csv::Writer::from_writer(out);
-    csv.write_record(HEADER)?;
-    for sample in samples {
-        csv.write_record([
-            text(&sample.resource_id),
-            text(&sample.meter),
-            sample.kind.to_string(),
-            sample.volume.to_string(),
-            text(&sample.unit),
-            sample.timestamp.to_string(),
-            sample.project_id.as_deref().map(text).unwrap_or_default(),
-            sample.user_id.as_deref().map(text).unwrap_or_default(),
-            text(&sample.source),
-            text(&sample.message_id),
-            sample.recorded_at.to_string(),
-            json::compact(&*sample.metadata)?,
-        ])?;
+    match records.first() {
+        Some(first) => csv.write_record(first.fields().into_iter().map(|(name, _)| printable(&name)))?,
+        None => csv.write_record(R::names())?,
+    }
+    for record in records {
+        let cells =
+            record.fields().into_iter().map(|(_, value)| cell(&value)).collect::<io::Result<Vec<_>>>()?;
+        csv.write_record(cells)?;
     }
     csv.flush()
+}
+
+fn cell(value: &Value) -> io::Result<String> {
+    match value {
+        Value::Null => Ok(String::new()),
+        Value::String(value) => Ok(text(value)),
+        Value::Number(number) => Ok(number.to_string()),
+        value => json::compact(value),
+    }
 }
 
 fn text(text: &str) -> String {

@@ -1,58 +1,30 @@
-//! JSON, named as Ceilometer's API (`GET /v2/samples`) names a sample's fields.
+//! JSON, named as Ceilometer's API names the fields.
 
 use std::io::{self, Write};
 
-use serde::ser::SerializeSeq;
 use serde::{Serialize, Serializer};
 use serde_json::ser::{Formatter, PrettyFormatter};
-use serde_json::{Map, Number, Value};
 
-use super::steers;
-use crate::StoredSample;
+use super::{Record, steers};
 
-#[derive(Serialize)]
-struct Sample<'a> {
-    id: &'a str,
-    meter: &'a str,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    unit: &'a str,
-    volume: &'a Number,
-    resource_id: &'a str,
-    project_id: Option<&'a str>,
-    user_id: Option<&'a str>,
-    source: &'a str,
-    timestamp: String,
-    recorded_at: String,
-    metadata: &'a Map<String, Value>,
-}
+/// A record as an object.
+struct Object<'r, R>(&'r R);
 
-impl<'a> From<&'a StoredSample> for Sample<'a> {
-    fn from(sample: &'a StoredSample) -> Self {
-        Self {
-            id: &sample.message_id,
-            meter: &sample.meter,
-            kind: sample.kind.as_str(),
-            unit: &sample.unit,
-            volume: &sample.volume,
-            resource_id: &sample.resource_id,
-            project_id: sample.project_id.as_deref(),
-            user_id: sample.user_id.as_deref(),
-            source: &sample.source,
-            timestamp: sample.timestamp.to_string(),
-            recorded_at: sample.recorded_at.to_string(),
-            metadata: &sample.metadata,
-        }
+impl<R: Record> Serialize for Object<'_, R> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.fields())
     }
 }
 
-pub(super) fn write(out: &mut dyn Write, samples: &[StoredSample]) -> io::Result<()> {
+pub(super) fn write<R: Record>(out: &mut dyn Write, records: &[R]) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(PrettyFormatter::new()));
-    let mut array = (&mut serializer).serialize_seq(Some(samples.len()))?;
-    for sample in samples {
-        array.serialize_element(&Sample::from(sample))?;
-    }
-    array.end()?;
+    serializer.collect_seq(records.iter().map(Object))?;
+    out.write_all(b"\n")
+}
+
+pub(super) fn write_one<R: Record>(out: &mut dyn Write, record: &R) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping(PrettyFormatter::new()));
+    Object(record).serialize(&mut serializer)?;
     out.write_all(b"\n")
 }
 

@@ -1,34 +1,37 @@
-//! The table of python-ceilometerclient's `sample-list -m METER`.
+//! python-ceilometerclient's tables.
 
 use std::io::{self, Write};
 
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-use super::printable;
-use crate::StoredSample;
+use super::{Columns, printable};
 
-const TITLES: [&str; 6] = ["Resource ID", "Name", "Type", "Volume", "Unit", "Timestamp"];
-/// The columns that may be cut to fit, in this order: a vnic's id is long and its end is seldom needed; numbers and times never.
-const CUTTABLE: [usize; 3] = [0, 1, 4];
 /// No column is cut below this, a UUID's first group and the mark.
 const LEAST: usize = 9;
 /// Stands for what was cut.
 const MARK: char = '…';
 
-pub(super) fn write(out: &mut dyn Write, samples: &[StoredSample], width: Option<usize>) -> io::Result<()> {
-    let rows: Vec<[String; 6]> = samples.iter().map(cells).collect();
-    let mut widths = TITLES.map(str::len);
+pub(super) fn write(
+    out: &mut dyn Write,
+    columns: Columns,
+    rows: Vec<Vec<String>>,
+    width: Option<usize>,
+) -> io::Result<()> {
+    let Columns { titles, cuttable } = columns;
+    let rows: Vec<Vec<String>> =
+        rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+    let mut widths: Vec<usize> = titles.iter().map(String::len).collect();
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.width().max(*width);
         }
     }
     if let Some(width) = width {
-        fit(&mut widths, width);
+        fit(&mut widths, &titles, cuttable, width);
     }
     let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect();
     writeln!(out, "{rule}+")?;
-    line(out, &widths, &TITLES)?;
+    line(out, &widths, &titles)?;
     writeln!(out, "{rule}+")?;
     for row in &rows {
         line(out, &widths, row)?;
@@ -36,30 +39,19 @@ pub(super) fn write(out: &mut dyn Write, samples: &[StoredSample], width: Option
     writeln!(out, "{rule}+")
 }
 
-fn cells(sample: &StoredSample) -> [String; 6] {
-    [
-        printable(&sample.resource_id),
-        printable(&sample.meter),
-        sample.kind.to_string(),
-        sample.volume.to_string(),
-        printable(&sample.unit),
-        sample.timestamp.to_string(),
-    ]
-}
-
 /// Takes from the cuttable columns, one after the other, what the table is too wide.
-fn fit(widths: &mut [usize; 6], width: usize) {
-    for column in CUTTABLE {
+fn fit(widths: &mut [usize], titles: &[String], cuttable: &[usize], width: usize) {
+    for &column in cuttable {
         let total = widths.iter().map(|width| width + 3).sum::<usize>() + 1;
         let excess = total.saturating_sub(width);
-        let least = LEAST.max(TITLES[column].len()).min(widths[column]);
+        let least = LEAST.max(titles[column].len()).min(widths[column]);
         widths[column] = widths[column].saturating_sub(excess).max(least);
     }
 }
 
-fn line<T: AsRef<str>>(out: &mut dyn Write, widths: &[usize; 6], cells: &[T; 6]) -> io::Result<()> {
+fn line(out: &mut dyn Write, widths: &[usize], cells: &[String]) -> io::Result<()> {
     for (width, cell) in widths.iter().zip(cells) {
-        let text = cut(cell.as_ref(), *width);
+        let text = cut(cell, *width);
         write!(out, "| {text}{} ", " ".repeat(width.saturating_sub(text.width())))?;
     }
     writeln!(out, "|")

@@ -6,6 +6,7 @@ use sample::{Kind, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::StoredSample;
 
 fn stored(resource: &str, volume: &str, unit: &str) -> StoredSample {
     StoredSample {
@@ -145,9 +146,9 @@ fn csv_has_a_header_and_no_formulas() {
     assert_eq!(
         text(&samples, Output::Csv, None),
         "\
-resource_id,meter,type,volume,unit,timestamp,project_id,user_id,source,id,recorded_at,metadata
-\"r,1\"\"x\"\"\",mem.max,gauge,-5,MiB,2026-01-31T23:59:59.000001,p1,,openstack,m1,2026-02-01T00:00:00,\"{\"\"display_name\"\":\"\"web\"\",\"\"vcpus\"\":2}\"
-'=cmd(),mem.max,gauge,1e+300,'-B,2026-01-31T23:59:59.000001,p1,,openstack,m1,2026-02-01T00:00:00,\"{\"\"display_name\"\":\"\"web\"\",\"\"vcpus\"\":2}\"
+id,meter,type,unit,volume,resource_id,project_id,user_id,source,timestamp,recorded_at,metadata
+m1,mem.max,gauge,MiB,-5,\"r,1\"\"x\"\"\",p1,,openstack,2026-01-31T23:59:59.000001,2026-02-01T00:00:00,\"{\"\"display_name\"\":\"\"web\"\",\"\"vcpus\"\":2}\"
+m1,mem.max,gauge,'-B,1e+300,'=cmd(),p1,,openstack,2026-01-31T23:59:59.000001,2026-02-01T00:00:00,\"{\"\"display_name\"\":\"\"web\"\",\"\"vcpus\"\":2}\"
 "
     );
 }

@@ -37,7 +37,7 @@ const NAMES: &str = "JOIN meter m ON m.id = s.meter JOIN resource r ON r.id = s.
 /// The store, to read.
 #[derive(Debug)]
 pub(crate) struct Reader {
-    pub(super) connection: Connection,
+    pub(crate) connection: Connection,
     opened: Instant,
     /// When reading ends, in microseconds since `opened`.
     until: Arc<AtomicU64>,
