@@ -2,6 +2,7 @@
 
 mod admin;
 mod guest;
+mod samples;
 
 use std::path::PathBuf;
 
@@ -14,6 +15,11 @@ pub use guest::{
     BindingsArguments, BindingsLanguage, ComponentizeArguments, GuestBenchArguments, GuestCheckArguments,
     GuestCommand, GuestRunArguments, NewArguments, PullArguments, RegistryArguments, Rows, TermsArguments,
     TestArguments,
+};
+pub use samples::{
+    ExportArguments, MeterCommand, MeterListArguments, Place, ResourceCommand, ResourceListArguments,
+    ResourceShowArguments, SampleCommand, SampleListArguments, SampleQueryArguments, SampleShowArguments,
+    StatisticsArguments,
 };
 
 /// The command that an agent starts itself with to compile a module.
@@ -51,14 +57,34 @@ pub enum Command {
   nephoscope check pipeline.yaml --probe     does all of it answer? Exit code 3 where something does not
   nephoscope check pipeline.yaml --output json")]
     Check(CheckArguments),
-    /// Run the collector: from the message queue to the store.
+    /// Run the collector: from the message queue to the store, and its HTTP API.
     #[command(after_help = "Example:\n  nephoscope collect /etc/nephoscope/collector.yaml")]
     Collect(CollectArguments),
-    /// Samples in the collector's store.
+    /// Samples in the collector's store, or behind its API.
     Sample {
         #[command(subcommand)]
         command: SampleCommand,
     },
+    /// What is measured.
+    Meter {
+        #[command(subcommand)]
+        command: MeterCommand,
+    },
+    /// What samples are of.
+    Resource {
+        #[command(subcommand)]
+        command: ResourceCommand,
+    },
+    /// Least, largest, mean, sum and count of a meter's volumes, by period and group.
+    #[command(after_help = "Examples:
+  nephoscope statistics -m mem.max
+  nephoscope statistics -m cpu -q 'timestamp>=2026-01-31;project_id=7a0f39b4c9e04c0cb7d4fc35ed1b3d4a' -p 3600 -g resource_id
+  nephoscope statistics -m vcpus -a sum -a 'cardinality<-project_id'")]
+    Statistics(StatisticsArguments),
+    /// Make a token for the collector's API: its text, and what the collector's file has of it.
+    #[command(after_help = "Example:
+  nephoscope token dashboard        prints the token, and the entry for `api.tokens` in the collector's file")]
+    Token(TokenArguments),
     /// Write meters of your own, without libvirt, broker or root; and see, add, swap and remove those of a running agent.
     Guest {
         #[command(subcommand)]
@@ -98,51 +124,21 @@ pub struct CheckArguments {
 }
 
 #[derive(Debug, Args)]
+pub struct TokenArguments {
+    /// Whose it is; what the log calls it.
+    pub name: String,
+    /// A project that it may see; may be given several times. Without any it sees all.
+    #[arg(long, value_name = "ID")]
+    pub project: Vec<String>,
+    /// Whether samples may be created with it.
+    #[arg(long)]
+    pub write: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CollectArguments {
     /// The collector's file.
     pub config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum SampleCommand {
-    /// List samples, newest first.
-    #[command(after_help = "Examples:
-  nephoscope sample list -m mem.max
-  nephoscope sample list -m mem.max -q resource_id=4e1c9c6e-5a1f-4c63-8d53-0d2f4a9f6f01 -l 5
-  nephoscope sample list -q 'timestamp>2026-01-31T12:00:00;metadata.display_name=web-1' --output json
-
-A query is one or more of FIELD OPERATOR VALUE, joined by semicolons. Fields: resource_id, project_id, user_id,
-timestamp, metadata.KEY. Operators: = != < <= > >=. A value can carry its type: metadata.vcpus=integer::2.")]
-    List(SampleListArguments),
-}
-
-#[derive(Debug, Args)]
-pub struct SampleListArguments {
-    /// The meter.
-    #[arg(long, short)]
-    pub meter: Option<String>,
-    /// Which samples: `resource_id=UUID;timestamp>2026-01-31T12:00:00`.
-    #[arg(long, short)]
-    pub query: Option<String>,
-    /// How many at most.
-    #[arg(long, short, default_value_t = 100)]
-    pub limit: usize,
-    #[arg(long, short, value_enum, default_value_t = List::Table)]
-    pub output: List,
-    #[command(flatten)]
-    pub store: Store,
-}
-
-#[derive(Debug, Args)]
-pub struct Store {
-    /// The collector's store.
-    #[arg(
-        long,
-        env = "NEPHOSCOPE_STORE",
-        default_value = "/var/lib/nephoscope/samples.db",
-        value_name = "FILE"
-    )]
-    pub store: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]

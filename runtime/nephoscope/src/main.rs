@@ -1,4 +1,4 @@
-//! The command line: `nephoscope run`, `check`, `collect`, `sample list`, `guest …`,
+//! The command line: `nephoscope run`, `check`, `collect`, `sample | meter | resource list`, `statistics`, `token`, `guest …`,
 //! `snapshot record | show`.
 #![forbid(unsafe_code)]
 
@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-use cli::{Cli, Command, SampleCommand, SnapshotCommand};
+use cli::{Cli, Command, SnapshotCommand};
 
 #[global_allocator]
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -26,7 +26,11 @@ fn main() -> ExitCode {
         Command::Run(arguments) => commands::run::run(&arguments),
         Command::Check(arguments) => commands::check::check(&arguments),
         Command::Collect(arguments) => commands::collect::collect(&arguments),
-        Command::Sample { command: SampleCommand::List(arguments) } => commands::sample::list(&arguments),
+        Command::Sample { command } => commands::sample::run(&command),
+        Command::Meter { command } => commands::meter::run(&command),
+        Command::Resource { command } => commands::resource::run(&command),
+        Command::Statistics(arguments) => commands::statistics::statistics(&arguments),
+        Command::Token(arguments) => commands::token::token(&arguments),
         Command::Guest { command } => commands::guest::run(&command),
         Command::Snapshot { command: SnapshotCommand::Record(arguments) } => {
             commands::snapshot::record(&arguments)

@@ -7,6 +7,7 @@
 //! | [`Sqlite`] | the embedded store |
 //! | [`query`] | Ceilometer's queries, the same over every store |
 //! | [`render`](mod@render) | answers as a table, JSON or CSV |
+//! | [`export`] | samples of a day as a Parquet file |
 //! | [`bounds`] | how much a query may ask for, read and find |
 #![forbid(unsafe_code)]
 
@@ -14,7 +15,9 @@ pub mod bounds;
 mod contract;
 mod decimal;
 mod error;
+pub mod export;
 mod message_id;
+mod place;
 mod postgres;
 pub mod query;
 pub mod render;
@@ -30,6 +33,7 @@ pub use contract::{
 };
 pub use error::{Source, StoreError};
 pub use message_id::MessageId;
+pub use place::at;
 pub use postgres::{Address, BadAddress, Postgres};
 pub use query::{
     Filter, Meter, QueryError, Resource, SampleQuery, Statistics, StatisticsQuery, StoredSample, meters,

@@ -3,11 +3,16 @@
 pub mod check;
 pub mod collect;
 pub mod guest;
+pub mod meter;
+mod place;
 mod probe;
+pub mod resource;
 pub mod run;
 pub mod sample;
 pub mod snapshot;
+pub mod statistics;
 mod table;
+pub mod token;
 
 use std::path::Path;
 

@@ -42,6 +42,7 @@ pub use meters::{Meter, meters};
 pub use parse::Condition;
 pub use resources::{Resource, resources};
 pub use samples::{SampleQuery, StoredSample, check_limit, sample, samples};
+pub(crate) use search::each_of;
 pub use statistics::{Aggregate, GroupBy, Statistics, StatisticsQuery, statistics};
 
 /// One condition.

@@ -31,13 +31,7 @@ impl Filter {
     /// # Errors
     /// [`QueryError`] names the clause and says what would be right.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
-        if text.len() > MAX_QUERY {
-            return Err(QueryError::TooLong);
-        }
-        if text.split(';').count() > MAX_CLAUSES {
-            return Err(QueryError::TooManyClauses);
-        }
-        let clauses = text.split(';').map(|text| clause(text).map(Node::Is));
+        let clauses = clauses(text)?.map(|text| parts(text)?.clause().map(Node::Is));
         Ok(Self(Node::All(clauses.collect::<Result<_, _>>()?)))
     }
 
@@ -65,7 +59,22 @@ impl Filter {
     }
 }
 
-impl Condition<'_> {
+impl<'a> Condition<'a> {
+    /// The conditions of a text such as `resource_id=UUID;timestamp>2026-01-31`.
+    ///
+    /// # Errors
+    /// As [`Filter::parse`].
+    pub fn parse(text: &'a str) -> Result<Vec<Self>, QueryError> {
+        clauses(text)?
+            .map(|text| {
+                let parts = parts(text)?;
+                parts.clause()?;
+                let Parts { field, operator, kind, value } = parts;
+                Ok(Self { field, operator: operator.word(), value, kind: kind.map_or("", Type::as_str) })
+            })
+            .collect()
+    }
+
     fn clause(&self) -> Result<Clause, QueryError> {
         let operator = match self.operator {
             "" => Operator::Equal,
@@ -148,7 +157,18 @@ impl Type {
     }
 }
 
-fn clause(text: &str) -> Result<Clause, QueryError> {
+fn clauses(text: &str) -> Result<impl Iterator<Item = &str>, QueryError> {
+    if text.len() > MAX_QUERY {
+        return Err(QueryError::TooLong);
+    }
+    if text.split(';').count() > MAX_CLAUSES {
+        return Err(QueryError::TooManyClauses);
+    }
+    Ok(text.split(';'))
+}
+
+/// The parts of a clause.
+fn parts(text: &str) -> Result<Parts<'_>, QueryError> {
     let missing = |part| QueryError::Incomplete { clause: Quoted::new(text), part };
     let (at, operator) = first_operator(text).ok_or_else(|| missing("operator"))?;
     let field = text[..at].trim();
@@ -160,7 +180,7 @@ fn clause(text: &str) -> Result<Clause, QueryError> {
     if value.is_empty() {
         return Err(missing("value"));
     }
-    Parts { field, operator, kind, value }.clause()
+    Ok(Parts { field, operator, kind, value })
 }
 
 /// The leftmost operator and where it begins.

@@ -7,7 +7,7 @@ use std::cmp::Reverse;
 
 use super::filter::Filter;
 use super::judge::Judge;
-use crate::contract::{Found, Order, Path, Reader, Scan};
+use crate::contract::{Found, Order, Path, Range, Reader, Scan};
 use crate::{MessageId, StoreError};
 
 /// Resources or meters that are read one after the other. With more of them, reading all in the order of time finds some soon.
@@ -84,6 +84,33 @@ pub(super) fn all(reader: &mut dyn Reader, filter: &Filter, visit: &mut Visit<'_
     for path in paths(reader, filter)? {
         let scan = Scan { path, range: filter.range(), order: Order::NewestFirst };
         each(reader, &mut judge, scan, CHUNK, visit)?;
+    }
+    Ok(())
+}
+
+/// All samples of the filter within a range, some at a time: along each of the paths, the oldest first.
+pub(crate) fn each_of<E: From<StoreError>>(
+    reader: &mut dyn Reader,
+    filter: &Filter,
+    range: Range,
+    visit: &mut dyn FnMut(&mut dyn Reader, Vec<Found>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut judge = Judge::new(filter);
+    let asked = filter.range();
+    let range = Range {
+        from: range.from.max(asked.from),
+        until: [range.until, asked.until].into_iter().flatten().min(),
+    };
+    for path in paths(reader, filter)? {
+        let scan = Scan { path, range, order: Order::OldestFirst };
+        let mut failed = None;
+        each(reader, &mut judge, scan, CHUNK, &mut |reader, found| {
+            failed = visit(reader, found).err();
+            Ok(failed.is_none())
+        })?;
+        if let Some(error) = failed {
+            return Err(error);
+        }
     }
     Ok(())
 }
