@@ -244,6 +244,3 @@ impl Connection {
         tracing::debug!(peer = %self.peer, what, %error, "api: a connection broke");
     }
 }
-
-#[cfg(test)]
-mod tests;

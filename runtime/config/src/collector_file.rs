@@ -13,7 +13,7 @@ use crate::secret::secret;
 use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
 use crate::yaml::Node;
-use crate::{Faults, Loaded, file};
+use crate::{Faults, Loaded, file, http_api};
 
 pub(crate) static FILE: Section = Section {
     title: "a collector file",
@@ -43,6 +43,7 @@ pub(crate) static FILE: Section = Section {
         key("commit", "mapping", "", "How samples are gathered into transactions."),
         key("dead_letter", "mapping", "", "Where messages and samples go that cannot be stored."),
         key("retention", "mapping", "", "How long samples are kept; absent, for ever."),
+        key("api", "mapping", "", "Ceilometer's HTTP API over the store; absent, there is none."),
     ],
 };
 
@@ -133,11 +134,20 @@ pub(crate) static RETENTION: Section = Section {
     ],
 };
 
+/// What a collector's file says.
+#[derive(Clone, Debug)]
+pub struct CollectorFile {
+    /// What is collected, and where it goes.
+    pub collector: Settings,
+    /// How the store is shown, if it is.
+    pub api: Option<api::Settings>,
+}
+
 /// Reads a collector's file. Opens and reads the files that it names; connects to nothing.
 ///
 /// # Errors
 /// Every fault of the file, warnings included, if one of them is an error.
-pub fn load_collector(path: impl AsRef<Path>) -> Result<Loaded<Settings>, Faults> {
+pub fn load_collector(path: impl AsRef<Path>) -> Result<Loaded<CollectorFile>, Faults> {
     let path = path.as_ref();
     let mut faults = Faults::default();
     let value = file::open(path, None, &mut faults).and_then(|root| {
@@ -147,7 +157,7 @@ pub fn load_collector(path: impl AsRef<Path>) -> Result<Loaded<Settings>, Faults
     Loaded::new(value, faults)
 }
 
-fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<Settings> {
+fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<CollectorFile> {
     let map = Map::open(d, root, &FILE, Unknown::Refuse)?;
     let store = map.required(d, "store", store);
     let secret_text = map.optional(d, "telemetry_secret", secret);
@@ -182,8 +192,9 @@ fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<Settings> {
         amqp(d, &map, &mut settings);
         Some(())
     })?;
+    let api = map.optional(d, "api", http_api::api);
     store?;
-    Some(settings)
+    Some(CollectorFile { collector: settings, api })
 }
 
 fn amqp(d: &mut Decoder<'_>, map: &Map<'_>, settings: &mut Settings) {

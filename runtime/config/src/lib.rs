@@ -29,6 +29,7 @@ pub mod cases;
 pub mod collector_file;
 pub mod fault;
 mod file;
+mod http_api;
 pub mod pipeline;
 mod place;
 pub mod reference;
@@ -38,7 +39,7 @@ mod value;
 mod yaml;
 
 pub use cases::load_cases;
-pub use collector_file::load_collector;
+pub use collector_file::{CollectorFile, load_collector};
 pub use fault::{Fault, Faults, Severity};
 pub use pipeline::{
     Grant, Guest, GuestFolder, Hypervisor, Inspector, Isolation, LimitOverrides, MAX_GUESTS, Names,

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::secret::SECRET;
 use crate::section::Section;
-use crate::{broker, cases, collector_file, pipeline};
+use crate::{broker, cases, collector_file, http_api, pipeline};
 
 /// The mappings of a pipeline file.
 pub fn pipeline_sections() -> Vec<&'static Section> {
@@ -40,7 +40,20 @@ pub fn pipeline_sections() -> Vec<&'static Section> {
 /// The mappings of a collector's file.
 pub fn collector_sections() -> Vec<&'static Section> {
     use collector_file::*;
-    vec![&FILE, &AMQP, &broker::TLS_SECTION, &COMMIT, &DEAD_LETTER, &RETENTION, &SECRET]
+    use http_api::{API, API_TLS, LIMITS, TOKEN};
+    vec![
+        &FILE,
+        &AMQP,
+        &broker::TLS_SECTION,
+        &COMMIT,
+        &DEAD_LETTER,
+        &RETENTION,
+        &API,
+        &API_TLS,
+        &TOKEN,
+        &LIMITS,
+        &SECRET,
+    ]
 }
 
 /// The mappings of a case file. What a guest may use is told with the pipeline file.

@@ -406,11 +406,23 @@ fn the_documented_defaults_are_those_that_hold() {
     let path = folder.path().join("collector.yaml");
     fs::write(&path, "{amqp: {url: 'amqp://h/'}, store: s.db}").unwrap();
     let brief = load_collector(&path).unwrap().value;
-    let fixed = [("amqp.url", "'amqp://h/'"), ("store", "s.db")];
+    let fixed = [("amqp.url", "'amqp://h/'"), ("store", "s.db"), ("api", "~")];
     fs::write(&path, written_out(sections[0], &sections, &fixed)).unwrap();
     let long = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}")).value;
     assert_eq!(format!("{brief:?}"), format!("{long:?}"));
-    assert!(verify(&signed("change this for valid signing"), &long.secret));
+    assert!(verify(&signed("change this for valid signing"), &long.collector.secret));
+
+    let token = format!("[{{name: t, sha256: {}}}]", "0".repeat(64));
+    let at = |path: &str| *sections.iter().find(|section| section.path == path).unwrap();
+    let brief = format!("{{tokens: {token}}}");
+    let long = written_out(at("api"), &sections, &[("api.tokens", &token), ("api.tls", "~")]);
+    let [brief, long] = [brief, long].map(|api| {
+        fs::write(&path, format!("{{amqp: {{url: 'amqp://h/'}}, store: s.db, api: {api}}}")).unwrap();
+        let loaded = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}"));
+        format!("{:?}", loaded.value.api.unwrap())
+    });
+    assert_eq!(brief, long);
+    assert!(long.contains("127.0.0.1:8777"));
 }
 
 #[test]
@@ -462,17 +474,34 @@ fn nova_takes_each_kind_of_login() {
 fn the_collectors_file_reaches_its_settings() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("collector.yaml");
+    for file in ["cert.pem", "key.pem"] {
+        fs::write(folder.path().join(file), b"").unwrap();
+    }
     fs::write(
         &path,
         "amqp: {urls: ['amqp://u:hunter2@a/', 'amqp://b/v'], control_exchange: x, topics: t, metering_topic: '', \
          amqp_durable_queues: on, rabbit_qos_prefetch_count: 7, heartbeat: 0}\n\
          store: data.db\ntelemetry_secret: hunter2\nmax_message_bytes: 1MiB\ndecoders: 3\n\
          commit: {samples: 10, linger: 1s}\ndead_letter: {queue: q, exchange: x, max_messages: 5, max_bytes: 2MiB}\n\
-         retention: {age: 30d, size: 2GiB}\n",
+         retention: {age: 30d, size: 2GiB}\n\
+         api: {listen: '[::]:80', tls: {certificate: cert.pem, key: key.pem}, public_url: 'https://a/b',\n\
+         \x20 tokens: [{name: one, sha256: BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD, projects: [p, q], write: yes}],\n\
+         \x20 limits: {connections: 1, queries: 2, requests_per_second: 3, max_body: 4KiB, header_timeout: 5s, body_timeout: 6s}}\n",
     )
     .unwrap();
     let loaded = load_collector(&path).unwrap_or_else(|faults| panic!("{faults}"));
-    let settings = loaded.value;
+    let api = loaded.value.api.unwrap();
+    assert_eq!(api.listen.to_string(), "[::]:80");
+    assert_eq!(api.tls.unwrap().key, folder.path().join("key.pem"));
+    assert_eq!(api.public_url.as_deref(), Some("https://a/b"));
+    let [token] = &api.tokens[..] else { panic!("one token") };
+    assert_eq!((token.name.as_str(), token.sha256, token.write), ("one", api::token::hash("abc"), true));
+    assert_eq!(token.projects, Some(vec!["p".to_owned(), "q".to_owned()]));
+    let limits = api.limits;
+    assert_eq!((limits.connections, limits.queries, limits.requests_per_second), (1, 2, 3));
+    let times = (limits.header_timeout.as_secs(), limits.body_timeout.as_secs());
+    assert_eq!((limits.max_body, times), (4096, (5, 6)));
+    let settings = loaded.value.collector;
     assert_eq!(settings.brokers.len(), 2);
     assert_eq!(settings.brokers[0].heartbeat, Duration::ZERO);
     assert_eq!((settings.exchange.as_str(), &settings.topics[..]), ("x", &["t".to_owned()][..]));

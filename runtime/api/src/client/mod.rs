@@ -213,6 +213,10 @@ impl Client {
         let fault = |error| ClientError::of(&self.endpoint, error);
         let mut response = outcome.map_err(fault)?;
         let status = response.status().as_u16();
+        // What is announced need not be waited for.
+        if response.body().content_length().is_some_and(|announced| announced > MAX_ANSWER) {
+            return Err(ClientError::TooLarge);
+        }
         let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec().map_err(fault)?;
         if status != 200 {
             return Err(ClientError::told(&self.endpoint, status, &body));

@@ -14,7 +14,7 @@ pub fn collect(arguments: &CollectArguments) -> anyhow::Result<()> {
                 std::future::pending::<()>().await;
             }
         };
-        collector::run(loaded.value, stop).await
+        collector::run(loaded.value.collector, stop).await
     })?;
     Ok(())
 }
