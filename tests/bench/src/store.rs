@@ -193,11 +193,11 @@ fn questions(instances: &[Instance]) -> Vec<Question> {
             ask: statistics(None, None, vec![]),
         },
         Question {
-            what: "statistics -m mem.max -p 3600 -g resource_id, of a day",
+            what: "statistics -m mem.max -p 3600 -g resource_id, of three hours",
             goal: "",
             times: 20,
             ask: statistics(
-                Some(Box::new(|_| "timestamp>=2026-01-01T06:00:00;timestamp<2026-01-01T12:00:00".into())),
+                Some(Box::new(|_| "timestamp>=2026-01-01T01:00:00;timestamp<2026-01-01T04:00:00".into())),
                 Some(3600),
                 vec![GroupBy::ResourceId],
             ),
