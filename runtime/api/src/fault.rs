@@ -50,6 +50,11 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, format!("{entity} {} Not Found", shown(id)))
     }
 
+    /// Whether it is not the client's.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// Another project's samples.
     pub(crate) fn project(id: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, format!("Not Authorized to access project {}", shown(id)))
