@@ -19,7 +19,9 @@ fn measures_libvirtd(arguments: &[&str]) -> bool {
 pub fn run(arguments: &[&str]) -> Result<()> {
     let progress = Progress::start();
     let with_libvirtd = measures_libvirtd(arguments);
-    let needs: &[Need] = if with_libvirtd { &[Need::Test] } else { &[Need::Demo, Need::Guests] };
+    // PostgreSQL comes with what tests need, too.
+    let with_test_needs = with_libvirtd || arguments.iter().any(|part| ["collect", "store"].contains(part));
+    let needs: &[Need] = if with_test_needs { &[Need::Test] } else { &[Need::Demo, Need::Guests] };
     let toolchain = setup::install(needs, progress)?;
     guests::build_all(toolchain, progress)?;
     progress.step("Building in the release profile (twelve minutes the first time)");

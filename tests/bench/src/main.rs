@@ -10,6 +10,7 @@ mod guests;
 mod poll;
 mod publish;
 mod samples;
+mod store;
 mod swap;
 mod table;
 
@@ -18,12 +19,13 @@ use anyhow::{Result, bail};
 use table::Table;
 
 const HELP: &str = "\
-Usage: cargo xtask bench [poll] [guests] [publish] [collect] [delivery] [cycle] [real] [swap]     all of them by default
+Usage: cargo xtask bench [poll] [guests] [publish] [collect] [store] [delivery] [cycle] [real] [swap]     all of them by default
 
   poll      a poll of mem.max, fresh and warm, and a host call
   guests    every component in target/guests, of every language: size, compiling, loading, polls, memory
   publish   samples per second, signed, published and confirmed by a private RabbitMQ
-  collect   samples per second from the queue to the store, signatures checked
+  collect   samples per second from the queue to each store, signatures checked
+  store     each store by itself: appending ten million samples, their bytes, and how soon queries are answered
   delivery  samples per second by spool, fsync, window, size of messages and kind of queue; bytes in the spool; idle cost
   cycle     all of Ceilometer's meters at 10 to 5,000 instances of libvirt's test driver, in process and through
             libvirtd: time, CPU per sample, memory, and the bare calls beside it; needs root for the libvirtd
@@ -46,7 +48,8 @@ fn main() -> Result<()> {
         }
         _ => {}
     }
-    const PARTS: [&str; 8] = ["poll", "guests", "publish", "collect", "delivery", "cycle", "real", "swap"];
+    const PARTS: [&str; 9] =
+        ["poll", "guests", "publish", "collect", "store", "delivery", "cycle", "real", "swap"];
     if let Some(unknown) = arguments.iter().find(|word| !PARTS.contains(word)) {
         bail!("unknown argument {unknown}\n\n{HELP}");
     }
@@ -66,6 +69,9 @@ fn main() -> Result<()> {
     }
     if wanted("collect") {
         collect::measure(&mut table)?;
+    }
+    if wanted("store") {
+        store::measure(&mut table)?;
     }
     if wanted("delivery") {
         delivery::measure(&mut table)?;
