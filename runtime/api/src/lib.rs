@@ -37,6 +37,6 @@ pub mod token;
 mod wire;
 
 pub use client::{Client, ClientError};
-pub use server::{ServeError, serve};
+pub use server::{ServeError, Server};
 pub use settings::{Limits, Settings, Tls, Token};
 pub use sink::{Sink, Unpublished};

@@ -80,23 +80,8 @@ pub enum ServeError {
     },
 }
 
-/// Serves the API until `shutdown` is done; requests that are being answered then have ten seconds.
-///
-/// # Errors
-/// [`ServeError`]: nothing was served.
-pub async fn serve(
-    settings: Settings,
-    store: Arc<dyn Store>,
-    sink: Option<Arc<dyn Sink>>,
-    shutdown: impl Future<Output = ()>,
-) -> Result<(), ServeError> {
-    let server = Server::bind(settings, store, sink).await?;
-    server.run(shutdown).await;
-    Ok(())
-}
-
-/// What listens already.
-struct Server {
+/// What listens already, and answers nobody yet.
+pub struct Server {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     limits: Limits,
@@ -104,7 +89,11 @@ struct Server {
 }
 
 impl Server {
-    async fn bind(
+    /// Takes the address, so that whatever is wrong is known before anything else starts.
+    ///
+    /// # Errors
+    /// [`ServeError`].
+    pub async fn bind(
         settings: Settings,
         store: Arc<dyn Store>,
         sink: Option<Arc<dyn Sink>>,
@@ -130,12 +119,15 @@ impl Server {
         };
         let listener =
             TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?;
+        // The port that the system chose, where it was to choose one.
+        let address = listener.local_addr().unwrap_or(address);
         tracing::info!(%address, tls = tls.is_some(), tokens = settings.tokens.len(), %store, "api: listening");
         let limits = settings.limits;
         Ok(Self { listener, tls, limits, app: Arc::new(App::new(settings, store, sink)) })
     }
 
-    async fn run(self, shutdown: impl Future<Output = ()>) {
+    /// Serves until `shutdown` is done; requests that are being answered then have ten seconds.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.limits.connections.clamp(1, 10_000)));
         let all = places.available_permits();
         let router = router(Arc::clone(&self.app));

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use collector::Settings;
 use sample::signature::Secret;
-use store::Sqlite;
+use store::{Address, Postgres, Sqlite, Store};
 
 use crate::broker::{self, brokers, flags, topics};
 use crate::secret::secret;
 use crate::section::{Decoder, Map, Section, Unknown, key};
 use crate::value;
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 use crate::{Faults, Loaded, file, http_api};
 
 pub(crate) static FILE: Section = Section {
@@ -23,9 +23,10 @@ pub(crate) static FILE: Section = Section {
         key("amqp", "mapping", "", "Required. Where samples come from."),
         key(
             "store",
-            "path",
+            "path, address or SECRET",
             "",
-            "Required. The SQLite file; it is made where it does not exist, its folder is not.",
+            "Required. An SQLite file, which is made where it does not exist (its folder is not); or a PostgreSQL database, `postgresql://user:password@host:5432/database?sslmode=verify-full`, \
+             which has to exist. The address may stand elsewhere, as a SECRET.",
         ),
         key(
             "telemetry_secret",
@@ -129,7 +130,7 @@ pub(crate) static RETENTION: Section = Section {
             "size",
             "size",
             "",
-            "Bytes of the file that may be in use, indexes included; beyond, samples are deleted down to 95 % of it.",
+            "Bytes that may be in use, indexes included; beyond, samples are deleted down to 95 % of it; of a PostgreSQL database the oldest days, and never the newest.",
         ),
     ],
 };
@@ -163,7 +164,7 @@ fn collector(d: &mut Decoder<'_>, root: &Node) -> Option<CollectorFile> {
     let secret_text = map.optional(d, "telemetry_secret", secret);
     let secret_text = secret_text.unwrap_or_else(|| publisher::CEILOMETER_SECRET.to_owned());
     // An unusable store leaves the rest to be checked.
-    let kept = Arc::new(Sqlite::new(store.clone().unwrap_or_default()));
+    let kept = store.clone().unwrap_or_else(|| Arc::new(Sqlite::new(PathBuf::new())));
     let mut settings = Settings::new(Vec::new(), kept, Secret::new(secret_text));
     map.set(d, "max_message_bytes", &mut settings.max_message_bytes, value::size(64 << 10, 128 << 20));
     map.set(d, "decoders", &mut settings.decoders, value::number(0, 256));
@@ -211,12 +212,25 @@ fn amqp(d: &mut Decoder<'_>, map: &Map<'_>, settings: &mut Settings) {
     map.set(d, "rabbit_qos_prefetch_count", &mut settings.prefetch, value::number(1, u64::from(u16::MAX)));
 }
 
-/// The store's file need not exist; its folder must.
-fn store(d: &mut Decoder<'_>, node: &Node) -> Option<PathBuf> {
+/// A database's address, or a path. The store's file need not exist; its folder must.
+fn store(d: &mut Decoder<'_>, node: &Node) -> Option<Arc<dyn Store>> {
+    let is_address = |text: &str| text.starts_with("postgresql:") || text.starts_with("postgres:");
+    let elsewhere = matches!(node.value, Value::Mapping(_));
+    if elsewhere || matches!(&node.value, Value::Scalar(text) if is_address(text)) {
+        // What is read from elsewhere can only be a secret, and a path is none.
+        let address = secret(d, node)?;
+        return match Address::parse(&address) {
+            Ok(address) => Some(Arc::new(Postgres::new(address))),
+            Err(fault) => {
+                d.faults.error(&node.place, fault.to_string());
+                None
+            }
+        };
+    }
     let path = value::path(d, node)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || !folder.is_dir() {
-        return d.expected("a file in an existing folder", node);
+        return d.expected("a file in an existing folder, or an address such as postgresql://user@host/database", node);
     }
-    Some(path)
+    Some(Arc::new(Sqlite::new(path)))
 }

@@ -1,20 +1,60 @@
-//! `nephoscope collect`: the collector.
+//! `nephoscope collect`: the collector, and its API.
+
+mod created;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::{Server, Sink};
+use config::CollectorFile;
+use tokio::sync::watch;
 
 use super::{refused, runtime, warn};
 use crate::cli::CollectArguments;
 use crate::signals::asked_to_stop;
 
+use created::Created;
+
+/// How long samples that are being created may take when the collector stops.
+const CLOSE: Duration = Duration::from_secs(5);
+
 pub fn collect(arguments: &CollectArguments) -> anyhow::Result<()> {
     let loaded = config::load_collector(&arguments.config).map_err(|faults| refused(&faults))?;
     warn(&loaded.warnings);
-    runtime()?.block_on(async {
-        let stop = async {
-            if let Err(error) = asked_to_stop().await {
-                tracing::warn!("signals cannot be handled: {error}");
-                std::future::pending::<()>().await;
-            }
-        };
-        collector::run(loaded.value.collector, stop).await
-    })?;
-    Ok(())
+    runtime()?.block_on(run(loaded.value))
+}
+
+async fn run(file: CollectorFile) -> anyhow::Result<()> {
+    let CollectorFile { collector: settings, api } = file;
+    let Some(api) = api else {
+        collector::run(settings, stop()).await?;
+        return Ok(());
+    };
+    let created = match api.tokens.iter().any(|token| token.write) {
+        true => Some(Arc::new(Created::start(&settings)?)),
+        false => None,
+    };
+    let sink = created.clone().map(|created| created as Arc<dyn Sink>);
+    let server = Server::bind(api, settings.store.clone(), sink).await?;
+    let (stopping, stopped) = watch::channel(());
+    let mut ended = stopped.clone();
+    let served = tokio::spawn(server.run(async move {
+        // Whatever ends the collector ends this, too.
+        let _ = ended.changed().await;
+    }));
+    let collected = collector::run(settings, stop()).await;
+    drop((stopping, stopped));
+    let served = served.await;
+    if let Some(created) = created.and_then(Arc::into_inner) {
+        created.close(CLOSE).await;
+    }
+    collected?;
+    Ok(served?)
+}
+
+async fn stop() {
+    if let Err(error) = asked_to_stop().await {
+        tracing::warn!("signals cannot be handled: {error}");
+        std::future::pending::<()>().await;
+    }
 }
