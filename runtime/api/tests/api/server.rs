@@ -97,9 +97,15 @@ impl Server {
         let thread = std::thread::spawn(move || {
             let runtime =
                 tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-            runtime.block_on(api::serve(settings, served, sink, async {
-                let _ = stopped.await;
-            }))
+            runtime.block_on(async {
+                let server = api::Server::bind(settings, served, sink).await?;
+                server
+                    .run(async {
+                        let _ = stopped.await;
+                    })
+                    .await;
+                Ok(())
+            })
         });
         let server = Self { address, published, store, stop: Some(stop), thread: Some(thread), folder: None };
         let since = Instant::now();
