@@ -84,7 +84,7 @@ impl Fault {
 
     /// Something inside; what it is, is for the log alone.
     pub(crate) fn inside() -> Self {
-        let text = "The samples cannot be reached at this moment: try again later";
+        let text = "This cannot be done at the moment: try again later";
         Self { after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }
 }

@@ -230,7 +230,10 @@ fn store(d: &mut Decoder<'_>, node: &Node) -> Option<Arc<dyn Store>> {
     let path = value::path(d, node)?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || !folder.is_dir() {
-        return d.expected("a file in an existing folder, or an address such as postgresql://user@host/database", node);
+        return d.expected(
+            "a file in an existing folder, or an address such as postgresql://user@host/database",
+            node,
+        );
     }
     Some(Arc::new(Sqlite::new(path)))
 }

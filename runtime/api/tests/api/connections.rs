@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use nephoscope_api::{self as api, Client, ClientError, ServeError, Settings, Tls};
+use nephoscope_api::{Client, ClientError, ServeError, Settings, Tls};
 use store::Sqlite;
 
 use crate::server::{ADMIN, Server, read, settings};
@@ -12,7 +12,7 @@ use crate::server::{ADMIN, Server, read, settings};
 fn refused(settings: Settings) -> ServeError {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let store = Arc::new(Sqlite::new("/nonexistent/samples.sqlite"));
-    runtime.block_on(api::Server::bind(settings, store, None)).err().unwrap()
+    runtime.block_on(nephoscope_api::Server::bind(settings, store, None)).err().unwrap()
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_client_that_goes_away_gives_its_place_back() {
     // The store is at fault now, and no longer the line.
     let answer = std::iter::repeat_with(|| server.get("/v2/samples"))
         .find(|answer| !answer.text().contains("Too many"));
-    assert!(answer.unwrap().fault().contains("cannot be reached"));
+    assert!(answer.unwrap().fault().contains("cannot be done"));
 }
 
 #[test]

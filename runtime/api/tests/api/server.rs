@@ -104,7 +104,7 @@ impl Server {
                         let _ = stopped.await;
                     })
                     .await;
-                Ok(())
+                Ok::<_, api::ServeError>(())
             })
         });
         let server = Self { address, published, store, stop: Some(stop), thread: Some(thread), folder: None };

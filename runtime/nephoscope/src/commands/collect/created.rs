@@ -53,7 +53,9 @@ impl Sink for Created {
             let lost = self.publisher.stats().lost_samples();
             self.publisher.publish(&self.source, samples);
             if !self.publisher.flush(PATIENCE).await {
-                return Err(Unpublished("the broker has not confirmed them yet; it may still take them".into()));
+                return Err(Unpublished(
+                    "the broker has not confirmed them yet; it may still take them".into(),
+                ));
             }
             match self.publisher.stats().lost_samples() == lost {
                 true => Ok(()),
