@@ -8,11 +8,17 @@ macro_rules! counters {
         #[derive(Debug, Default)]
         pub(crate) struct Counters {
             $($(#[$doc])* pub $name: AtomicU64,)*
+            /// All of them together when the log had them.
+            told: AtomicU64,
         }
 
         impl Counters {
-            /// One line of the log.
+            /// One line of the log, if there is anything new.
             pub(crate) fn log(&self) {
+                let all = [$(self.$name.load(Relaxed),)*].into_iter().sum();
+                if self.told.swap(all, Relaxed) == all {
+                    return;
+                }
                 tracing::info!($($name = self.$name.load(Relaxed),)* "api: since the start");
             }
         }

@@ -50,6 +50,11 @@ impl Fault {
         Self::new(StatusCode::NOT_FOUND, format!("{entity} {} Not Found", shown(id)))
     }
 
+    /// Whether it is not the client's.
+    pub(crate) fn is_inside(&self) -> bool {
+        self.status.is_server_error()
+    }
+
     /// Another project's samples.
     pub(crate) fn project(id: &str) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, format!("Not Authorized to access project {}", shown(id)))
@@ -79,7 +84,7 @@ impl Fault {
 
     /// Something inside; what it is, is for the log alone.
     pub(crate) fn inside() -> Self {
-        let text = "The samples cannot be reached at this moment: try again later";
+        let text = "This cannot be done at the moment: try again later";
         Self { after: Some(5), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
     }
 }

@@ -59,10 +59,12 @@ impl Queries {
                 Some(reader) => reader,
                 None => store.reader()?,
             };
-            let text = query(&mut *reader)?;
-            // After a fault it is left to be closed: the fault may be the connection's.
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
-            Ok(text)
+            let text = query(&mut *reader);
+            // After a fault inside it is left to be closed: the fault may be the connection's.
+            if !text.as_ref().is_err_and(Fault::is_inside) {
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(reader);
+            }
+            text
         })
         .await
     }
@@ -90,6 +92,16 @@ impl Queries {
             Fault::inside()
         })??;
         Ok(answer(status, Body::new(Answer { left: text.into(), _places: places })))
+    }
+}
+
+impl Drop for Queries {
+    /// Connections may wait for their end, which the threads that serve must not.
+    fn drop(&mut self) {
+        let idle = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        if !idle.is_empty() {
+            std::thread::spawn(move || drop(idle));
+        }
     }
 }
 

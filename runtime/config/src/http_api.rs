@@ -188,7 +188,7 @@ fn tokens(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<Token>> {
 
 fn token(d: &mut Decoder<'_>, node: &Node) -> Option<Token> {
     let map = Map::open(d, node, &TOKEN, Unknown::Refuse)?;
-    let name = map.required(d, "name", value::name);
+    let name = map.required(d, "name", name);
     let sha256 = map.required(d, "sha256", sha256);
     let projects = map.get("projects").map(|node| projects(d, node));
     let mut write = false;
@@ -199,6 +199,15 @@ fn token(d: &mut Decoder<'_>, node: &Node) -> Option<Token> {
         None => None,
     };
     Some(Token { name: name?, sha256: sha256?, projects, write })
+}
+
+/// It stands in the log.
+fn name(d: &mut Decoder<'_>, node: &Node) -> Option<String> {
+    let text = value::text(d, node)?;
+    if value::is_name(&text.replace('@', "")) {
+        return Some(text);
+    }
+    d.expected("a name of at most 64 letters, digits and `._-@`", node)
 }
 
 fn projects(d: &mut Decoder<'_>, node: &Node) -> Option<Vec<String>> {

@@ -485,7 +485,7 @@ fn the_collectors_file_reaches_its_settings() {
          commit: {samples: 10, linger: 1s}\ndead_letter: {queue: q, exchange: x, max_messages: 5, max_bytes: 2MiB}\n\
          retention: {age: 30d, size: 2GiB}\n\
          api: {listen: '[::]:80', tls: {certificate: cert.pem, key: key.pem}, public_url: 'https://a/b',\n\
-         \x20 tokens: [{name: one, sha256: BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD, projects: [p, q], write: yes}],\n\
+         \x20 tokens: [{name: one@here, sha256: BA7816BF8F01CFEA414140DE5DAE2223B00361A396177A9CB410FF61F20015AD, projects: [p, q], write: yes}],\n\
          \x20 limits: {connections: 1, queries: 2, requests_per_second: 3, max_body: 4KiB, header_timeout: 5s, body_timeout: 6s}}\n",
     )
     .unwrap();
@@ -495,7 +495,7 @@ fn the_collectors_file_reaches_its_settings() {
     assert_eq!(api.tls.unwrap().key, folder.path().join("key.pem"));
     assert_eq!(api.public_url.as_deref(), Some("https://a/b"));
     let [token] = &api.tokens[..] else { panic!("one token") };
-    assert_eq!((token.name.as_str(), token.sha256, token.write), ("one", api::token::hash("abc"), true));
+    assert_eq!((token.name.as_str(), token.sha256, token.write), ("one@here", api::token::hash("abc"), true));
     assert_eq!(token.projects, Some(vec!["p".to_owned(), "q".to_owned()]));
     let limits = api.limits;
     assert_eq!((limits.connections, limits.queries, limits.requests_per_second), (1, 2, 3));

@@ -30,18 +30,24 @@ pub(super) async fn samples(
         Some(filter) => Filter::complex(filter)?,
         None => Filter::default(),
     };
-    let limit = match fields.get("limit") {
-        None | Some(Value::Null) => limit(None)?,
-        Some(given) => match given.as_i64() {
-            Some(given) => limit(Some(given))?,
-            None => return Err(Fault::input("limit", &given.to_string(), "It is no whole number")),
-        },
-    };
-    let mut query = SampleQuery::new(who.scope(filter)?, limit)?;
+    let mut query = SampleQuery::new(who.scope(filter)?, limit(number(&fields, "limit")?)?)?;
     if let Some(order) = text(&fields, "orderby")? {
         query = query.ordered(order)?;
     }
     app.queries.read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from))).await
+}
+
+/// A whole number; python-ceilometerclient sends it as a text.
+fn number(fields: &Map<String, Value>, name: &str) -> Result<Option<i64>, Fault> {
+    let number = match fields.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(other) => other.as_i64(),
+    };
+    match number {
+        Some(number) => Ok(Some(number)),
+        None => Err(Fault::input(name, &fields[name].to_string(), "It is no whole number")),
+    }
 }
 
 /// JSON inside of JSON: these two are texts.

@@ -53,7 +53,7 @@ fn what_is_wrong_with_a_complex_query_is_told_too() {
         (json!({"orderby": "[{\"metadata.a\": \"asc\"}]"}), "metadata"),
         (json!({"orderby": "[{\"volume\": \"up\"}]"}), r#"{\"volume\":\"up\"}"#),
         (json!({"limit": 0}), "Limit must be positive"),
-        (json!({"limit": "5"}), "no whole number"),
+        (json!({"limit": "five"}), "no whole number"),
         (json!({"limit": 1.5}), "no whole number"),
         (json!({"filters": "{}"}), "Unknown attribute: \"filters\""),
         (json!([]), "no JSON object"),

@@ -158,7 +158,7 @@ fn complex_queries_filter_order_and_limit() {
     let query = json!({
         "filter": json!({"or": [{"=": {"meter": "disk"}}, {"<": {"volume": 2}}]}).to_string(),
         "orderby": json!([{"volume": "desc"}]).to_string(),
-        "limit": 5,
+        "limit": "5",
     });
     let found = server.post_as(ADMIN, "/v2/query/samples", &query).json();
     let volumes: Vec<_> = found.as_array().unwrap().iter().map(|sample| &sample["volume"]).collect();
