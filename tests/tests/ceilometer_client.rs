@@ -170,8 +170,19 @@ fn each_command_shows_what_is_stored() -> Result<()> {
     for figure in ["2003.0", "2000.0", "2001.5", "8006.0", "4", "180.0", "2026-01-31T12:03:00"] {
         assert!(statistics[0].iter().any(|cell| cell == figure), "{figure} in {statistics:?}");
     }
-    let periods = scene.table(&["statistics", "-m", "mem.max", "-p", "120", "-g", "resource_id"])?;
-    assert_eq!(periods.len(), 4);
+    // Two groups of one period make the client itself fail on Python 3: it sorts rows that hold dicts.
+    let periods = scene.table(&[
+        "statistics",
+        "-m",
+        "mem.max",
+        "-p",
+        "120",
+        "-g",
+        "resource_id",
+        "-q",
+        "resource_id=web",
+    ])?;
+    assert_eq!(periods.len(), 2);
     let functions =
         scene.table(&["statistics", "-m", "mem.max", "-a", "max", "-a", "cardinality<-resource_id"])?;
     assert!(
@@ -299,7 +310,7 @@ fn samples_can_be_created_with_a_token_that_may() -> Result<()> {
         "--sample-volume",
         "1",
     ])?;
-    assert!(wrong.code == 1 && wrong.stderr.contains("gauge, delta, cumulative"), "{wrong:?}");
+    assert!(wrong.code == 1 && wrong.stderr.contains("gauge, delta or cumulative"), "{wrong:?}");
     let refused = scene.client.run(
         &scene.endpoint,
         &scene.tenant,
@@ -368,7 +379,10 @@ fn faults_say_what_would_be_right_and_projects_stay_apart() -> Result<()> {
     assert_eq!(rows(&tenant(&["query-samples", "--filter", either])?)?.len(), 4);
     assert!(tenant(&["resource-show", "web"])?.stderr.contains("Resource not found: web"));
     let other = tenant(&["sample-list", "-q", "project_id=p-web"])?;
-    assert!(other.code == 1 && other.stderr.contains("p-web"), "{other:?}");
+    assert!(
+        other.code == 1 && other.stderr.contains("Not Authorized to access project \"p-web\" (HTTP 403)"),
+        "{other:?}"
+    );
 
     // Nothing of a token is in the log.
     let log = scene.collector.log();

@@ -143,6 +143,8 @@ fn days_that_are_too_old_go() -> Result<()> {
         now["timestamp"] = Value::from(chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S").to_string());
         nephoscope_tests::notification::signed(now)
     };
+    // The collector looks for what is too old with a batch, but not more often than each second.
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
     scene.bus.publish(NOTIFICATIONS, &[body(std::slice::from_ref(&now))])?;
     collector.until("the old samples' end", || Ok((scene.count()? == 1).then_some(())))?;
     collector.until_logged(&["deleted old samples", &format!("by_age={}", old.len())])?;

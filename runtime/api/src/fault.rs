@@ -55,9 +55,9 @@ impl Fault {
         self.status.is_server_error()
     }
 
-    /// Another project's samples.
+    /// Another project's samples. Ceilometer said 401, and its client then tells its user of a missing password.
     pub(crate) fn project(id: &str) -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, format!("Not Authorized to access project {}", shown(id)))
+        Self::new(StatusCode::FORBIDDEN, format!("Not Authorized to access project {}", shown(id)))
     }
 
     /// No token, or none that is known.

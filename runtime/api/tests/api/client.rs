@@ -88,7 +88,9 @@ fn faults_are_told_in_the_apis_words() {
         other => panic!("{other}"),
     }
     match client(&server, ALPHA).query(Some(r#"{"=": {"project": "beta"}}"#), None, None) {
-        Err(ClientError::Unauthorized { text, .. }) => assert!(text.contains("project \"beta\""), "{text}"),
+        Err(ClientError::Refused { status: 403, text }) => {
+            assert!(text.contains("project \"beta\""), "{text}")
+        }
         other => panic!("{other:?}"),
     }
 }

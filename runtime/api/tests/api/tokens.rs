@@ -68,7 +68,7 @@ fn a_query_that_names_another_project_is_refused() {
             for operator in ["eq", "ne"] {
                 let path = format!("/v2/{path}?q.field={field}&q.op={operator}&q.value=beta");
                 let answer = server.get_as(ALPHA, &path);
-                assert_eq!(answer.status, 401, "{path}");
+                assert_eq!(answer.status, 403, "{path}");
                 assert_eq!(answer.fault(), "Not Authorized to access project \"beta\"");
             }
         }
@@ -89,7 +89,7 @@ fn complex_filters_lead_to_no_other_project() {
         json!({"not": {"in": {"project": ["beta"]}}}),
     ] {
         let answer = server.query_as(ALPHA, &filter);
-        assert_eq!(answer.status, 401, "{filter}: {}", answer.text());
+        assert_eq!(answer.status, 403, "{filter}: {}", answer.text());
     }
     // These name none, and find nothing of another one.
     for filter in [
