@@ -149,7 +149,7 @@ impl Reader for PostgresReader {
         if std::mem::take(&mut self.scanning) {
             self.execute("CLOSE scan")?;
         }
-        self.execute(&format!("DECLARE scan NO SCROLL CURSOR FOR {}", scan::select(scan)))?;
+        self.execute(&scan::declare(scan))?;
         self.scanning = true;
         Ok(())
     }

@@ -32,7 +32,7 @@ fn by_age_whole_days_go_and_then_single_samples() {
     let mut writer = place.store.writer().unwrap();
     writer.append(&days(5)).unwrap();
     writer.append(&[row(100, 0, -9_000 * 86_400), row(101, 0, 9_000 * 86_400)]).unwrap();
-    let oldest = |writer: &mut Box<dyn crate::Writer>| writer.times().unwrap().unwrap().0;
+    let oldest = |writer: &mut Box<dyn Writer>| writer.times().unwrap().unwrap().0;
     // Two days and a part of the third. The last one that may go is at two o'clock.
     let before = Some(noon() - 2 * DAY + 3 * 3_600 * SECOND);
     assert_eq!(writer.delete_oldest(before, ALL).unwrap(), 10 + 10 + 1 + 3);
@@ -126,7 +126,11 @@ fn two_store_while_a_third_deletes_and_nothing_is_lost() {
                 let rows: Vec<Row> = (0..40)
                     .map(|at| row((round * 2 + of) * 40 + at, (round + at) % 12, -(at as i64 % 9) * 86_400))
                     .collect();
-                assert_eq!(writer.append(&rows).unwrap().stored, 40);
+                // A day may be dropped as often as it is made; that passes.
+                while let Err(error) = writer.append(&rows) {
+                    assert_eq!(error.label(), "locked");
+                    writer = place.store.writer().unwrap();
+                }
             }
         };
         let storing = [scope.spawn(move || store(0)), scope.spawn(move || store(1))];

@@ -2,7 +2,7 @@
 
 use postgres::{Client, NoTls};
 
-use super::super::scan::{ends, select};
+use super::super::scan::{ALONG_INDEXES, ends, select};
 use super::*;
 use crate::tests::{noon, row};
 use crate::{MessageId, Order, Path, Range, Row, Scan};
@@ -20,7 +20,8 @@ fn large() -> (Place, Client) {
         writer.append(&rows).unwrap();
     }
     let mut client = Client::connect(&place.url, NoTls).unwrap();
-    client.batch_execute("SET jit = off; SET cursor_tuple_fraction = 0.000001").unwrap();
+    client.batch_execute("SET jit = off").unwrap();
+    client.batch_execute(&ALONG_INDEXES.replace("LOCAL", "SESSION")).unwrap();
     (place, client)
 }
 
