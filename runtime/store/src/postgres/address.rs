@@ -15,7 +15,7 @@ use postgres::config::{Host, SslMode};
 /// Longest address, in bytes; the same as of any text of a configuration.
 const MAX_ADDRESS: usize = 4_096;
 /// How long a connection may take to be made, unless the address says otherwise.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// After so long without an answer a peer is asked whether it is still there, and what was sent and not confirmed is given up.
 const SILENCE: Duration = Duration::from_secs(30);
 /// Between such questions.

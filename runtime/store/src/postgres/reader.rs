@@ -97,8 +97,6 @@ impl Reader for PostgresReader {
         // What is seen is fixed by the first statement that reads. Dropping a table goes by no transaction's view, so that one has to wait.
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; LOCK TABLE ONLY sample, ONLY sample_other IN ACCESS SHARE MODE";
         self.client.batch_execute(begin).map_err(failed(BEGIN))?;
-        // What a cursor gives first must not wait for what it gives last: it is read to the limit of a query, not to its end.
-        self.client.batch_execute("SET LOCAL cursor_tuple_fraction = 0.000001").map_err(failed(BEGIN))?;
         match State::read(&mut self.client)? {
             Some(state) => _ = state.check()?,
             None => return Err(StoreError::Missing(self.address.to_string())),
@@ -149,7 +147,7 @@ impl Reader for PostgresReader {
         if std::mem::take(&mut self.scanning) {
             self.execute("CLOSE scan")?;
         }
-        self.execute(&format!("DECLARE scan NO SCROLL CURSOR FOR {}", scan::select(scan)))?;
+        self.execute(&scan::declare(scan))?;
         self.scanning = true;
         Ok(())
     }

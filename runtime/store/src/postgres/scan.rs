@@ -9,6 +9,18 @@ use super::incoming::{message_id, read_message_id};
 use super::moment::Moment;
 use crate::{Ends, Found, Order, Path, Range, Scan, StoreError, Volume};
 
+/// Around the statement that declares a scan's cursor: PostgreSQL plans the two parts as if all of them was to be read, and would sort
+/// what it knows little of. The plan is made there, so that other statements keep what they had.
+pub(super) const ALONG_INDEXES: &str =
+    "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off";
+const ANY_WAY: &str =
+    "SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on; SET LOCAL enable_seqscan = on";
+
+/// Declares the cursor `scan`.
+pub(super) fn declare(scan: &Scan) -> String {
+    format!("{ALONG_INDEXES}; DECLARE scan NO SCROLL CURSOR FOR {}; {ANY_WAY}", select(scan))
+}
+
 /// What [`found`] reads.
 const COLUMNS: &str = "message_id, series, metadata, timestamp, recorded_at, amount, exact";
 const TABLES: [&str; 2] = ["sample", "sample_other"];

@@ -1,5 +1,8 @@
 //! The store against a PostgreSQL of the tests' own.
 
+mod deleting;
+mod faults;
+mod plans;
 mod speed;
 mod storing;
 
