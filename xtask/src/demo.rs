@@ -174,6 +174,9 @@ impl Demo {
         let query = format!("resource_id={}", lab::instance(1).uuid);
         println!("\n$ {program} sample list -m mem.max -q {query} --store {store}");
         run_command(self.samples().args(["-q", &query]))?;
+        println!("\n$ {program} statistics -m mem.max --store {store}");
+        let mut statistics = Command::new(&self.nephoscope);
+        run_command(statistics.args(["statistics", "-m", "mem.max", "--store"]).arg(&self.store))?;
         let folder = relative(&self.folder);
         println!(
             "\nThat was libvirt's test driver, a pollster in a sandbox (guests/rust/mem-max), RabbitMQ, the collector and its \

@@ -105,7 +105,7 @@ fn write(
     let mut batch = Batch::default();
     let mut file: Option<File> = None;
     let mut samples = 0;
-    each_of(reader, filter, range, &mut |reader, found| -> Result<(), ExportError> {
+    each_of(reader, filter, range, &mut |reader, found| -> Result<bool, ExportError> {
         known.learn(reader, &found)?;
         for found in &found {
             known.push(found, &mut batch)?;
@@ -121,7 +121,7 @@ fn write(
             }
             batch = Batch::default();
         }
-        Ok(())
+        Ok(true)
     })?;
     if batch.len() > 0 && file.is_none() {
         file = Some(File::create(folder, day)?);

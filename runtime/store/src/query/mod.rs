@@ -29,7 +29,7 @@ mod samples;
 mod search;
 mod statistics;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use regex::Regex;
 use sample::Timestamp;

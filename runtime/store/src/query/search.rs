@@ -54,10 +54,11 @@ pub(super) fn first(
     let mut best: Vec<Found> = Vec::new();
     for path in paths(reader, filter)? {
         let mut found = Vec::new();
-        each(reader, &mut judge, Scan { path, range, order }, limit, &mut |_, some| {
+        let mut keep = |_: &mut dyn Reader, some| {
             found.extend(some);
-            Ok(found.len() < limit)
-        })?;
+            Ok::<_, StoreError>(found.len() < limit)
+        };
+        each(reader, &mut judge, Scan { path, range, order }, limit, &mut keep)?;
         best.append(&mut found);
         let key = |found: &Found| (found.timestamp, found.recorded_at);
         match order {
@@ -93,7 +94,7 @@ pub(crate) fn each_of<E: From<StoreError>>(
     reader: &mut dyn Reader,
     filter: &Filter,
     range: Range,
-    visit: &mut dyn FnMut(&mut dyn Reader, Vec<Found>) -> Result<(), E>,
+    visit: &mut Visit<'_, E>,
 ) -> Result<(), E> {
     let mut judge = Judge::new(filter);
     let asked = filter.range();
@@ -103,29 +104,22 @@ pub(crate) fn each_of<E: From<StoreError>>(
     };
     for path in paths(reader, filter)? {
         let scan = Scan { path, range, order: Order::OldestFirst };
-        let mut failed = None;
-        each(reader, &mut judge, scan, CHUNK, &mut |reader, found| {
-            failed = visit(reader, found).err();
-            Ok(failed.is_none())
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
-        }
+        each(reader, &mut judge, scan, CHUNK, visit)?;
     }
     Ok(())
 }
 
 /// Takes some samples, may ask the reader about them, and says whether it wants more.
-pub(super) type Visit<'v> = dyn FnMut(&mut dyn Reader, Vec<Found>) -> Result<bool, StoreError> + 'v;
+pub(crate) type Visit<'v, E = StoreError> = dyn FnMut(&mut dyn Reader, Vec<Found>) -> Result<bool, E> + 'v;
 
 /// Samples of a scan that fulfil the filter. `wanted` is how many are likely to be enough.
-pub(super) fn each(
+pub(super) fn each<E: From<StoreError>>(
     reader: &mut dyn Reader,
     judge: &mut Judge<'_>,
     scan: Scan,
     wanted: usize,
-    visit: &mut Visit<'_>,
-) -> Result<(), StoreError> {
+    visit: &mut Visit<'_, E>,
+) -> Result<(), E> {
     if scan.range.from.zip(scan.range.until).is_some_and(|(from, until)| from >= until) {
         return Ok(());
     }

@@ -25,8 +25,6 @@ const BUSY: Duration = Duration::from_secs(5);
 const STEPS_PER_LOOK: i32 = 10_000;
 /// Values of one statement; SQLite takes 32,766.
 const MAX_VALUES: usize = 5_000;
-/// Pages that are read through the operating system's cache without copying them, in bytes: what statistics read goes by in order.
-const MAPPED: i64 = 1 << 30;
 
 const SAMPLE: &str =
     "s.message_id, s.series, s.metadata, s.timestamp, s.recorded_at, s.amount, s.exact, s.id";
@@ -69,7 +67,6 @@ impl Reader {
         let mut connection = Connection::open_with_flags(path, flags).map_err(opened)?;
         connection.busy_timeout(BUSY).map_err(opened)?;
         migrate::check(&connection)?;
-        connection.pragma_update(None, "mmap_size", MAPPED).map_err(opened)?;
         let (begun, until) = (Instant::now(), Arc::new(AtomicU64::new(u64::MAX)));
         let end = until.clone();
         let late = move || begun.elapsed().as_micros() > u128::from(end.load(Relaxed));

@@ -3,7 +3,6 @@
 mod deleting;
 mod faults;
 mod plans;
-mod speed;
 mod storing;
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -34,6 +34,11 @@ fn it_answers_as_a_model_does() {
 }
 
 #[test]
+fn its_answers_are_right() {
+    crate::query::tests::answers_are_right(&Place::new().store);
+}
+
+#[test]
 fn what_both_stores_have_in_common_is_kept_once() {
     let place = Place::new();
     let mut writer = place.store.writer().unwrap();
