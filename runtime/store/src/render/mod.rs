@@ -68,6 +68,8 @@ pub struct Columns {
     pub titles: Vec<String>,
     /// Those that may be cut to fit, in this order.
     pub cuttable: &'static [usize],
+    /// How many of the last ones are left out of a table that would not fit with them: what they say is the least needed.
+    pub optional: usize,
 }
 
 /// Writes records in this form. A table is fitted to `width` columns of a terminal by cutting ids, names and units,
@@ -98,7 +100,8 @@ pub fn render<R: Record>(
 pub fn render_one<R: Record>(out: &mut dyn Write, record: &R, output: Output) -> io::Result<()> {
     match output {
         Output::Table => {
-            let columns = Columns { titles: vec!["Property".into(), "Value".into()], cuttable: &[] };
+            let columns =
+                Columns { titles: vec!["Property".into(), "Value".into()], cuttable: &[], optional: 0 };
             let mut rows = Vec::new();
             for (name, value) in record.fields() {
                 match value {

@@ -32,7 +32,7 @@ impl Record for StoredSample {
     fn columns(_: &[Self]) -> Columns {
         let titles = titles(&["Resource ID", "Name", "Type", "Volume", "Unit", "Timestamp"]);
         // A vnic's id is long and its end is seldom needed; numbers and times are never cut.
-        Columns { titles, cuttable: &[0, 1, 4] }
+        Columns { titles, cuttable: &[0, 1, 4], optional: 0 }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -85,11 +85,11 @@ impl Record for Meter {
     fn columns(all: &[Self]) -> Columns {
         match all.first() {
             Some(Self { resource_id: None, .. }) => {
-                Columns { titles: titles(&["Name", "Type", "Unit"]), cuttable: &[0, 2] }
+                Columns { titles: titles(&["Name", "Type", "Unit"]), cuttable: &[0, 2], optional: 0 }
             }
             _ => {
                 let titles = titles(&["Name", "Type", "Unit", "Resource ID", "User ID", "Project ID"]);
-                Columns { titles, cuttable: &[4, 5, 3, 0, 2] }
+                Columns { titles, cuttable: &[4, 5, 3, 0, 2], optional: 0 }
             }
         }
     }
@@ -124,7 +124,7 @@ impl Record for Meter {
 impl Record for Resource {
     fn columns(_: &[Self]) -> Columns {
         let titles = titles(&["Resource ID", "Source", "User ID", "Project ID", "Last sample"]);
-        Columns { titles, cuttable: &[2, 3, 0, 1] }
+        Columns { titles, cuttable: &[2, 3, 0, 1], optional: 0 }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -175,7 +175,7 @@ impl Record for Statistics {
             None => titles.extend(["Max", "Min", "Avg", "Sum", "Count"].map(str::to_owned)),
         }
         titles.extend(["Duration", "Duration Start", "Duration End"].map(str::to_owned));
-        Columns { titles, cuttable: &[] }
+        Columns { titles, cuttable: &[], optional: 3 }
     }
 
     fn cells(&self) -> Vec<String> {

@@ -17,7 +17,7 @@ pub(super) fn write(
     rows: Vec<Vec<String>>,
     width: Option<usize>,
 ) -> io::Result<()> {
-    let Columns { titles, cuttable } = columns;
+    let Columns { mut titles, cuttable, optional } = columns;
     let rows: Vec<Vec<String>> =
         rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let mut widths: Vec<usize> = titles.iter().map(String::len).collect();
@@ -27,6 +27,10 @@ pub(super) fn write(
         }
     }
     if let Some(width) = width {
+        if total(&widths) > width {
+            titles.truncate(titles.len() - optional);
+            widths.truncate(titles.len());
+        }
         fit(&mut widths, &titles, cuttable, width);
     }
     let rule: String = widths.iter().map(|width| format!("+{}", "-".repeat(width + 2))).collect();
@@ -39,11 +43,15 @@ pub(super) fn write(
     writeln!(out, "{rule}+")
 }
 
+/// Of the whole table.
+fn total(widths: &[usize]) -> usize {
+    widths.iter().map(|width| width + 3).sum::<usize>() + 1
+}
+
 /// Takes from the cuttable columns, one after the other, what the table is too wide.
 fn fit(widths: &mut [usize], titles: &[String], cuttable: &[usize], width: usize) {
     for &column in cuttable {
-        let total = widths.iter().map(|width| width + 3).sum::<usize>() + 1;
-        let excess = total.saturating_sub(width);
+        let excess = total(widths).saturating_sub(width);
         let least = LEAST.max(titles[column].len()).min(widths[column]);
         widths[column] = widths[column].saturating_sub(excess).max(least);
     }

@@ -6,7 +6,8 @@ use sample::{Kind, Timestamp};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::StoredSample;
+use crate::query::{Aggregate, GroupBy};
+use crate::{Statistics, StoredSample};
 
 fn stored(resource: &str, volume: &str, unit: &str) -> StoredSample {
     StoredSample {
@@ -158,4 +159,44 @@ fn forms_of_output_have_names() {
     assert_eq!("csv".parse(), Ok(Output::Csv));
     let error = "yaml".parse::<Output>().unwrap_err();
     assert_eq!(error.to_string(), "\"yaml\" is no form of output: table, json or csv");
+}
+
+#[test]
+fn statistics_leave_out_their_last_columns_where_they_do_not_fit() {
+    let time = |text| Timestamp::parse(text).unwrap();
+    let one = Statistics {
+        group: vec![(GroupBy::ProjectId, Some("p1".into())), (GroupBy::UserId, None)],
+        unit: "MiB".into(),
+        count: 3,
+        min: 0.5,
+        max: 2048.0,
+        avg: 683.0,
+        sum: 2049.0,
+        aggregates: Vec::new(),
+        duration: 60.0,
+        duration_start: time("2026-01-31T23:59:00"),
+        duration_end: time("2026-02-01T00:00:00"),
+        period: 3600,
+        period_start: time("2026-01-31T23:00:00"),
+        period_end: time("2026-02-01T00:00:00"),
+    };
+    let table = |one: &Statistics, width| {
+        let mut out = Vec::new();
+        render(&mut out, std::slice::from_ref(one), Output::Table, width).unwrap();
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(
+        table(&one, Some(120)),
+        "\
++--------+---------------------+---------------------+----------------------------+--------+-----+-------+--------+-------+
+| Period | Period Start        | Period End          | Group By                   | Max    | Min | Avg   | Sum    | Count |
++--------+---------------------+---------------------+----------------------------+--------+-----+-------+--------+-------+
+| 3600   | 2026-01-31T23:00:00 | 2026-02-01T00:00:00 | project_id=p1 user_id=None | 2048.0 | 0.5 | 683.0 | 2049.0 | 3     |
++--------+---------------------+---------------------+----------------------------+--------+-----+-------+--------+-------+
+"
+    );
+    assert!(table(&one, None).contains("| Duration Start      | Duration End        |"));
+    let count = Aggregate::parse("cardinality", Some("resource_id")).unwrap();
+    let chosen = Statistics { group: Vec::new(), aggregates: vec![(count, 2.0)], ..one };
+    assert!(table(&chosen, None).contains("| Period End          | cardinality/resource_id | Duration |"));
 }
