@@ -132,6 +132,26 @@ fn a_database_that_goes_and_comes_back_is_waited_for() -> Result<()> {
 }
 
 #[test]
+fn a_database_that_freezes_does_not_hold_up_the_end() -> Result<()> {
+    let scene = Scene::new()?;
+    let mut collector = scene.collector("")?;
+    let expected = scene.burst()?;
+    collector
+        .until("every sample in the database", || Ok((scene.count()? >= expected.len()).then_some(())))?;
+    scene.server.pause()?;
+    scene.bus.publish(NOTIFICATIONS, &[body(&[sample("mem.max", 1)])])?;
+    collector.until("the message in the collector's hands", || {
+        Ok((scene.bus.count(NOTIFICATIONS)? == 0).then_some(()))
+    })?;
+    let ended = collector.stop()?.expect(0)?;
+    scene.server.resume()?;
+    ended.line(&["the store does not answer; ended without it"])?;
+    // What was not acknowledged is the broker's again.
+    assert_eq!(scene.bus.count(NOTIFICATIONS)?, 1);
+    scene.holds(&expected)
+}
+
+#[test]
 fn days_that_are_too_old_go() -> Result<()> {
     let scene = Scene::new()?;
     let mut collector = scene.collector("retention: {age: 7d}")?;

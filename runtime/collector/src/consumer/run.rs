@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{io, thread};
 
 use amqp::Backoff;
-use store::StoreError;
+use store::{Store, StoreError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -27,6 +27,10 @@ const STABLE: Duration = Duration::from_secs(10);
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// The number of no connection; they count from 1 on.
 const NO_SESSION: u64 = 0;
+/// How long the committing thread may take to end; longer than the store's own wait for a lock.
+const END: Duration = Duration::from_secs(10);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(10);
 /// How long closing the connection may take.
 const CLOSE: Duration = Duration::from_secs(5);
 
@@ -64,12 +68,26 @@ pub async fn run(settings: Settings, shutdown: impl Future<Output = ()>) -> Resu
     give_up.store(true, Relaxed);
     pipeline.session.store(NO_SESSION, Relaxed);
     drop(pipeline);
-    if tokio::task::spawn_blocking(move || committer.join().is_err()).await.unwrap_or(true) {
-        tracing::error!("the committing thread ended badly");
-    }
+    end(committer, &*settings.store).await;
     let summary = counters.summary();
     tracing::info!("collected: {summary}");
     worked.map(|()| summary)
+}
+
+/// Waits for the committing thread, but not for a store that answers nothing any more: a frozen database, a file on a network that is
+/// gone. The thread then ends with the process, and what it had is the broker's still.
+async fn end(committer: thread::JoinHandle<()>, store: &dyn Store) {
+    let until = Instant::now() + END;
+    while !committer.is_finished() {
+        if Instant::now() > until {
+            tracing::error!(%store, "the store does not answer; ended without it");
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    if committer.join().is_err() {
+        tracing::error!("the committing thread ended badly");
+    }
 }
 
 /// The threads behind all connections.

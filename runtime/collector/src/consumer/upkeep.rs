@@ -337,7 +337,8 @@ mod tests {
         append(&mut fixture, 20_000..30_000);
         let (_, deleted) = settle(&mut upkeep, &mut fixture, time(0));
         let bytes = fixture.writer.bytes().unwrap();
-        assert!(bytes <= bound / 100 * 95 && bytes > bound / 100 * 70, "{bytes} of {bound}");
+        // Not below what its last piece, a third of such a small store, may have taken too much.
+        assert!(bytes <= bound / 100 * 95 && bytes > bound / 100 * 50, "{bytes} of {bound}");
         assert_eq!(left(&mut fixture), (i64::try_from(deleted).unwrap(), 29_999));
         // A bound below an empty store's size ends, too.
         let mut tiny = keeping(None, Some(1));

@@ -15,13 +15,17 @@ use crate::signals::asked_to_stop;
 
 use created::Created;
 
-/// How long samples that are being created may take when the collector stops.
+/// How long samples that are being created, and threads that still read, may take when the collector stops.
 const CLOSE: Duration = Duration::from_secs(5);
 
 pub fn collect(arguments: &CollectArguments) -> anyhow::Result<()> {
     let loaded = config::load_collector(&arguments.config).map_err(|faults| refused(&faults))?;
     warn(&loaded.warnings);
-    runtime()?.block_on(run(loaded.value))
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(run(loaded.value));
+    // Threads that wait for a store which answers nothing do not hold up the end.
+    runtime.shutdown_timeout(CLOSE);
+    outcome
 }
 
 async fn run(file: CollectorFile) -> anyhow::Result<()> {
