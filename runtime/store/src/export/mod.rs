@@ -26,7 +26,7 @@ use parquet::errors::ParquetError;
 
 use crate::StoreError;
 use crate::contract::{Found, Reader, Series};
-use crate::query::{Filter, each_of};
+use crate::query::{Filter, each_of, unknown};
 
 pub use day::{BadDays, Day, Days};
 use file::{Batch, File};
@@ -152,9 +152,9 @@ impl Known {
         if self.series.len() > REMEMBERED_SERIES {
             self.series.clear();
         }
-        let wanted = missing(&self.series, found.iter().map(|found| found.series));
+        let wanted = unknown(&self.series, found.iter().map(|found| found.series));
         self.series.extend(reader.series_by_id(&wanted)?.into_iter().map(|series| (series.id, series)));
-        let wanted = missing(&self.metadata, found.iter().map(|found| found.metadata));
+        let wanted = unknown(&self.metadata, found.iter().map(|found| found.metadata));
         for (id, text) in reader.metadata(&wanted)? {
             self.bytes += text.len();
             self.metadata.insert(id, text.into());
@@ -169,11 +169,4 @@ impl Known {
         batch.push(found, series, metadata);
         Ok(())
     }
-}
-
-fn missing<T>(known: &HashMap<i64, T>, ids: impl Iterator<Item = i64>) -> Vec<i64> {
-    let mut wanted: Vec<i64> = ids.filter(|id| !known.contains_key(id)).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    wanted
 }

@@ -71,13 +71,13 @@ impl<'f> Judge<'f> {
     /// Reads what these samples refer to and what is not known yet.
     pub(super) fn learn(&mut self, reader: &mut dyn Reader, found: &[Found]) -> Result<(), StoreError> {
         if !self.of_series.is_empty() {
-            let wanted = missing(&mut self.series, found.iter().map(|found| found.series));
+            let wanted = unknown(with_room(&mut self.series), found.iter().map(|found| found.series));
             for series in reader.series_by_id(&wanted)? {
                 self.series.insert(series.id, self.bits(&series));
             }
         }
         if !self.of_metadata.is_empty() {
-            let wanted = missing(&mut self.metadata, found.iter().map(|found| found.metadata));
+            let wanted = unknown(with_room(&mut self.metadata), found.iter().map(|found| found.metadata));
             for (id, text) in reader.metadata(&wanted)? {
                 let fields = fields(&text)?;
                 let bits = Bits::of(self.of_metadata.iter().map(|clause| of_metadata(clause, &fields)));
@@ -104,15 +104,20 @@ impl<'f> Judge<'f> {
     }
 }
 
-/// The ids that are not known yet, each once. Forgetting everything when there is too much is crude and rare.
-fn missing<T>(known: &mut HashMap<i64, T>, ids: impl Iterator<Item = i64>) -> Vec<i64> {
-    if known.len() >= REMEMBERED {
-        known.clear();
-    }
+/// The ids that are not known yet, each once.
+pub(crate) fn unknown<T>(known: &HashMap<i64, T>, ids: impl Iterator<Item = i64>) -> Vec<i64> {
     let mut wanted: Vec<i64> = ids.filter(|id| !known.contains_key(id)).collect();
     wanted.sort_unstable();
     wanted.dedup();
     wanted
+}
+
+/// Forgetting everything when there is too much is crude and rare.
+pub(super) fn with_room<T>(known: &mut HashMap<i64, T>) -> &mut HashMap<i64, T> {
+    if known.len() >= REMEMBERED {
+        known.clear();
+    }
+    known
 }
 
 /// The fields of a metadata's text.

@@ -38,6 +38,7 @@ use crate::decimal::Decimal;
 
 pub use error::{QueryError, Quoted};
 pub use filter::Filter;
+pub(crate) use judge::unknown;
 pub use meters::{Meter, meters};
 pub use parse::Condition;
 pub use resources::{Resource, resources};

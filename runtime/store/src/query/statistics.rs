@@ -8,7 +8,7 @@ use std::sync::Arc;
 use sample::Timestamp;
 
 use super::filter::Filter;
-use super::judge::{Judge, fields};
+use super::judge::{Judge, fields, unknown, with_room};
 use super::samples::{moment, within};
 use super::{QueryError, Quoted, search};
 use crate::StoreError;
@@ -347,10 +347,7 @@ fn tally_by_sample(
     let by_metadata = told_apart.contains(&GroupBy::InstanceType);
     search::all(reader, &query.filter, &mut |reader, found| {
         if by_metadata {
-            let mut wanted: Vec<i64> =
-                found.iter().map(|found| found.metadata).filter(|id| !types.contains_key(id)).collect();
-            wanted.sort_unstable();
-            wanted.dedup();
+            let wanted = unknown(with_room(&mut types), found.iter().map(|found| found.metadata));
             for (id, text) in reader.metadata(&wanted)? {
                 let fields = fields(&text)?;
                 types.insert(id, fields.get(INSTANCE_TYPE).and_then(|value| value.as_str()).map(Into::into));
