@@ -25,6 +25,16 @@ pub(crate) fn shown(text: &str) -> String {
     if cut.len() < text.len() { format!("{cut:?}…") } else { format!("{cut:?}") }
 }
 
+/// What is wrong with a JSON text; a parser repeats what stands there, however long.
+pub(crate) fn brief(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    if text.chars().count() <= 2 * SHOWN {
+        return text;
+    }
+    let cut: String = text.chars().take(SHOWN).collect();
+    format!("{cut}… at line {} column {}", error.line(), error.column())
+}
+
 impl Fault {
     pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
         Self { status, text: text.into(), after: None }
@@ -80,6 +90,13 @@ impl Fault {
     pub(crate) fn busy() -> Self {
         let text = "Too many queries are being answered: try again later";
         Self { after: Some(1), ..Self::new(StatusCode::SERVICE_UNAVAILABLE, text) }
+    }
+
+    /// Samples that were handed on and not confirmed. No word of trying again: they would be stored twice.
+    pub(crate) fn unconfirmed() -> Self {
+        let text =
+            "It is not known whether the samples will be stored: look for them before they are sent again";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
     /// Something inside; what it is, is for the log alone.

@@ -1,8 +1,10 @@
 //! A place for each query, and connections to the store that serve one after the other.
 //!
 //! A query has its place from before it reads until its answer is sent, or whoever asked is gone and it has ended: so what answers take
-//! together is bounded. Some more wait in line; the rest is told to come again.
+//! together is bounded. Some more wait in line; the rest is told to come again. No token has all places, nor the whole line: one that
+//! asks for much and reads it slowly does not keep the others waiting.
 
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -14,8 +16,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use store::{Reader, Store, StoreError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
+use crate::access::Caller;
 use crate::fault::{Fault, answer};
 
 /// Queries in line for each place.
@@ -32,8 +35,19 @@ pub(crate) struct Queries {
     /// Places, and those in line.
     line: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    /// Of each token, by its name; as many as there are tokens that have asked.
+    shares: Mutex<HashMap<String, Share>>,
+    /// What a token may have of places, and of those and the line together.
+    most: [usize; 2],
     /// Connections that nobody reads from; never more than places.
     idle: Arc<Mutex<Vec<Box<dyn Reader>>>>,
+}
+
+/// What a token may still take.
+#[derive(Clone, Debug)]
+struct Share {
+    line: Arc<Semaphore>,
+    places: Arc<Semaphore>,
 }
 
 impl Queries {
@@ -43,17 +57,19 @@ impl Queries {
             store,
             line: Arc::new(Semaphore::new(places * (1 + IN_LINE))),
             places: Arc::new(Semaphore::new(places)),
+            shares: Mutex::default(),
+            most: [places.saturating_sub(1).max(1), (places * (1 + IN_LINE)).div_ceil(2)],
             idle: Arc::default(),
         }
     }
 
     /// Answers with what `query` reads: JSON text.
-    pub(crate) async fn read<Q>(&self, query: Q) -> Result<Response, Fault>
+    pub(crate) async fn read<Q>(&self, who: &Caller, query: Q) -> Result<Response, Fault>
     where
         Q: FnOnce(&mut dyn Reader) -> Result<Vec<u8>, Fault> + Send + 'static,
     {
         let (store, idle) = (Arc::clone(&self.store), Arc::clone(&self.idle));
-        self.run(StatusCode::OK, move || {
+        self.run(who, StatusCode::OK, move || {
             let kept = idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let mut reader = match kept {
                 Some(reader) => reader,
@@ -70,23 +86,35 @@ impl Queries {
     }
 
     /// Answers with what `write` did to the store.
-    pub(crate) async fn write<W>(&self, write: W) -> Result<Response, Fault>
+    pub(crate) async fn write<W>(&self, who: &Caller, write: W) -> Result<Response, Fault>
     where
         W: FnOnce(&dyn Store) -> Result<Vec<u8>, StoreError> + Send + 'static,
     {
         let store = Arc::clone(&self.store);
-        self.run(StatusCode::CREATED, move || Ok(write(&*store)?)).await
+        self.run(who, StatusCode::CREATED, move || Ok(write(&*store)?)).await
     }
 
-    async fn run<W>(&self, status: StatusCode, work: W) -> Result<Response, Fault>
+    fn share(&self, who: &Caller) -> Share {
+        let [places, line] = self.most.map(|most| Arc::new(Semaphore::new(most)));
+        let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        shares.entry(who.name.clone()).or_insert(Share { line, places }).clone()
+    }
+
+    async fn run<W>(&self, who: &Caller, status: StatusCode, work: W) -> Result<Response, Fault>
     where
         W: FnOnce() -> Result<Vec<u8>, Fault> + Send + 'static,
     {
-        let in_line = Arc::clone(&self.line).try_acquire_owned().map_err(|_| Fault::busy())?;
-        let place = tokio::time::timeout(PATIENCE, Arc::clone(&self.places).acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(Fault::busy()) };
+        let share = self.share(who);
+        let in_line = |line: Arc<Semaphore>| line.try_acquire_owned().map_err(|_| Fault::busy());
+        let lines = [in_line(share.line)?, in_line(Arc::clone(&self.line))?];
+        let places = tokio::time::timeout(PATIENCE, async {
+            // Its own first: whoever waits for that has nobody else's.
+            let own = share.places.acquire_owned().await?;
+            Ok::<_, AcquireError>([own, Arc::clone(&self.places).acquire_owned().await?])
+        });
+        let Ok(Ok(places)) = places.await else { return Err(Fault::busy()) };
         // The places go with the work: it cannot be stopped when whoever asked is gone.
-        let done = tokio::task::spawn_blocking(move || work().map(|text| (text, [in_line, place]))).await;
+        let done = tokio::task::spawn_blocking(move || work().map(|text| (text, [lines, places]))).await;
         let (text, places) = done.map_err(|error| {
             tracing::error!(%error, "api: a query did not end");
             Fault::inside()
@@ -109,7 +137,7 @@ impl Drop for Queries {
 #[derive(Debug)]
 struct Answer {
     left: Bytes,
-    _places: [OwnedSemaphorePermit; 2],
+    _places: [[OwnedSemaphorePermit; 2]; 2],
 }
 
 impl http_body::Body for Answer {
@@ -133,5 +161,26 @@ impl http_body::Body for Answer {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.left.len() as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store::Sqlite;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_token_leaves_a_place_for_the_others() {
+        let queries = Queries::new(Arc::new(Sqlite::new("/nonexistent/samples.sqlite")), 2);
+        let caller = |name: &str| Caller { name: name.into(), projects: None, write: false };
+        let (greedy, other) = (caller("greedy"), caller("other"));
+        let ask = |who| queries.run(who, StatusCode::OK, || Ok(b"[]".to_vec()));
+        // Nobody reads this answer.
+        let held = ask(&greedy).await.unwrap();
+        assert!(tokio::time::timeout(Duration::from_millis(50), ask(&greedy)).await.is_err());
+        ask(&other).await.unwrap();
+        drop(held);
+        ask(&greedy).await.unwrap();
     }
 }

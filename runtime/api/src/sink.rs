@@ -11,15 +11,16 @@ pub type Published<'a> = Pin<Box<dyn Future<Output = Result<(), Unpublished>> + 
 
 /// Takes samples that were created by a request. Without one the API only reads.
 pub trait Sink: fmt::Debug + Send + Sync {
-    /// Publishes the samples of one request, all or none. They have passed [`sample::check`], are of one meter and at most
-    /// [`MAX_CREATED`]. The request is answered when this is done, so it should give up in good time.
+    /// Publishes the samples of one request. They have passed [`sample::check`], are of one meter and at most [`MAX_CREATED`]. The request
+    /// is answered when this is done, so it should give up in good time.
     fn publish(&self, samples: Vec<Sample>) -> Published<'_>;
 }
 
 /// The most samples of one request.
 pub const MAX_CREATED: usize = 1_000;
 
-/// The samples went nowhere. The log tells why; whoever sent them is told to try again.
+/// Nobody has confirmed the samples in time, and they may still go out. The log tells why; whoever sent them is told that it is not known
+/// whether they will be stored.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to publish the samples")]
+#[error("the samples were not confirmed")]
 pub struct Unpublished(#[source] pub Box<dyn Error + Send + Sync>);

@@ -18,16 +18,24 @@ pub(crate) const MAX_ANSWER: usize = 128 << 20;
 
 /// A list of these as JSON text.
 pub(crate) fn list<T: Serialize>(items: impl Iterator<Item = T>) -> Result<Vec<u8>, Fault> {
+    list_within(items, MAX_ANSWER)
+}
+
+/// The same of no more than so many bytes.
+pub(crate) fn list_within<T: Serialize>(
+    items: impl Iterator<Item = T>,
+    most: usize,
+) -> Result<Vec<u8>, Fault> {
     let mut out = vec![b'['];
     for (index, item) in items.enumerate() {
         if index > 0 {
             out.push(b',');
         }
         write(&item, &mut out)?;
-        if out.len() > MAX_ANSWER {
+        if out.len() > most {
             return Err(Fault::bad(format!(
                 "The answer has more than {} MiB: lower the limit, or narrow the query",
-                MAX_ANSWER >> 20
+                most >> 20
             )));
         }
     }

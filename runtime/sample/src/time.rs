@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use chrono::{DateTime, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, Utc};
 
 /// A moment in UTC with microseconds, written without a zone: `2026-01-31T23:59:59.000001`, and without the fraction
 /// where it is zero (Python's `datetime.isoformat`).
@@ -43,22 +43,25 @@ impl Timestamp {
     }
 
     /// Reads what Ceilometer and its users write: `T` or a space, with or without fraction, `Z` or an offset (taken to UTC),
-    /// or a date alone.
+    /// or a date alone. Years are 0001 to 9999, as Python's and as whatever stores them has them.
     ///
     /// # Errors
     /// [`NotATimestamp`] for everything else.
     pub fn parse(text: &str) -> Result<Self, NotATimestamp> {
         let fault = || NotATimestamp(text.chars().take(64).collect());
+        Self::read(text).filter(|read| (1..=9999).contains(&read.0.year())).ok_or_else(fault)
+    }
+
+    fn read(text: &str) -> Option<Self> {
         if let Ok(moment) = DateTime::parse_from_rfc3339(text) {
-            return Self::from_micros(moment.timestamp_micros()).ok_or_else(fault);
+            return Self::from_micros(moment.timestamp_micros());
         }
         for form in ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"] {
             if let Ok(moment) = NaiveDateTime::parse_from_str(text, form) {
-                return Self::from_micros(moment.and_utc().timestamp_micros()).ok_or_else(fault);
+                return Self::from_micros(moment.and_utc().timestamp_micros());
             }
         }
-        let date = chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| fault())?;
-        date.and_hms_opt(0, 0, 0).map(Self).ok_or_else(fault)
+        chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0).map(Self)
     }
 }
 
@@ -69,6 +72,27 @@ impl fmt::Display for Timestamp {
             write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S"))
         } else {
             write!(f, "{}", self.0.format("%Y-%m-%dT%H:%M:%S%.6f"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn years_have_four_digits() {
+        for text in ["0001-01-01", "9999-12-31T23:59:59.999999", "2026-01-31T23:59:59+02:00"] {
+            assert!(Timestamp::parse(text).is_ok(), "{text}");
+        }
+        for text in [
+            "0000-12-31",
+            "-0044-03-15T12:00:00",
+            "+12345-01-01T00:00:00",
+            "+200000-01-01",
+            "0001-01-01T00:00:00+02:00",
+        ] {
+            assert!(Timestamp::parse(text).is_err(), "{text}");
         }
     }
 }

@@ -17,6 +17,10 @@ pub const MAX_FOUND_METADATA: usize = 64 << 20;
 pub const MAX_QUERY: usize = 8 << 10;
 /// The most conditions of a query.
 pub const MAX_CLAUSES: usize = 32;
+/// The same with what is added to it: the meter, a token's projects. No more than a judge has bits.
+pub const MAX_SCOPED_CLAUSES: usize = 64;
+/// The most regular expressions of a query.
+pub const MAX_PATTERNS: usize = 4;
 /// How deep a complex query may be nested.
 pub const MAX_DEPTH: usize = 16;
 /// The most groups and periods of statistics.

@@ -57,7 +57,7 @@ pub trait Writer: fmt::Debug + Send {
     fn bytes(&mut self) -> Result<u64, StoreError>;
 
     /// Deletes some of the oldest samples: none of the time `before` or later where one is given, and about `most` of them, or a
-    /// whole partition where that is less work. Says how many went; less than `most` means that no more are left to delete.
+    /// whole partition where that is less work. Says how many went; none means that no more are left to delete.
     ///
     /// # Errors
     /// [`StoreError`]: nothing was deleted.

@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use super::{Answered, Named, Shared, Who, body, name};
 use crate::access::Caller;
-use crate::fault::{Fault, answer, shown};
+use crate::fault::{Fault, answer, brief, shown};
 use crate::parameters::Parameters;
 use crate::sink::MAX_CREATED;
 use crate::wire::{self, OldSample};
@@ -43,6 +43,8 @@ const ATTRIBUTES: [&str; 12] = [
     "message_id",
 ];
 const MANDATORY: usize = 5;
+/// Bytes of the answer to what was created.
+const MAX_ANSWER: usize = 8 << 20;
 
 pub(super) async fn create(
     State(app): Shared,
@@ -60,16 +62,20 @@ pub(super) async fn create(
     let direct = Parameters::parse(query.as_deref(), &["direct"])?.flag("direct");
     let (meter, content) = (name(meter)?, body(&app, &headers, content).await?);
     let created = samples(&content, &meter, &who)?;
-    let text = wire::list(created.iter().map(|(received, _)| OldSample::from(received)))?;
+    // What an answer takes is not bounded by the request: flattened metadata are many times as long.
+    let text = wire::list_within(created.iter().map(|(received, _)| OldSample::from(received)), MAX_ANSWER)
+        .map_err(|_| {
+        Fault::bad("The samples' metadata are too large together: send fewer samples at a time")
+    })?;
     if direct {
         let rows: Vec<Row> = created.into_iter().map(|(received, _)| Row::from(received)).collect();
-        return app.queries.write(move |store| store.writer()?.append(&rows).map(|_| text)).await;
+        return app.queries.write(&who, move |store| store.writer()?.append(&rows).map(|_| text)).await;
     }
     let samples = created.into_iter().map(|(_, sample)| sample).collect();
     sink.publish(samples).await.map_err(|error| {
         let source = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::error!(%error, source, "api: samples were not published");
-        Fault::inside()
+        tracing::error!(%error, source, "api: samples were not published in time");
+        Fault::unconfirmed()
     })?;
     Ok(answer(StatusCode::CREATED, Body::from(text)))
 }
@@ -77,7 +83,7 @@ pub(super) async fn create(
 /// The samples of a body, as they will be stored and as they are published.
 fn samples(content: &[u8], meter: &str, who: &Caller) -> Result<Vec<(Received, Sample)>, Fault> {
     let given: Vec<Map<String, Value>> = serde_json::from_slice(content)
-        .map_err(|error| Fault::bad(format!("The body is no list of samples: {error}")))?;
+        .map_err(|error| Fault::bad(format!("The body is no list of samples: {}", brief(&error))))?;
     if given.is_empty() {
         return Err(Fault::bad("Samples should be included in request body"));
     }
@@ -118,8 +124,8 @@ fn sample(
     fields.insert("project_id".to_owned(), project.map_or(Value::Null, Value::from));
     fields.insert("message_id".to_owned(), id.to_string().into());
     fields.entry("timestamp").or_insert_with(|| now.to_string().into());
-    if let Some(Value::Object(metadata)) = fields.remove("resource_metadata") {
-        fields.insert("resource_metadata".to_owned(), Value::Object(nested(metadata)?));
+    if let Some(Value::Object(metadata)) = fields.get_mut("resource_metadata") {
+        *metadata = nested(std::mem::take(metadata))?;
     }
     // It comes from one who has shown a token, so no signature is asked for.
     let received = Received::read(Value::Object(fields), &Secret::new(""))

@@ -13,7 +13,7 @@ pub(super) async fn all(State(app): Shared, Extension(who): Who, RawQuery(query)
     let filter = who.scope(parameters.filter(Times::Refused)?)?;
     let (limit, unique) = (parameters.limit()?, parameters.flag("unique"));
     app.queries
-        .read(move |reader| {
+        .read(&who, move |reader| {
             let meters = store::meters(reader, &filter, unique, limit)?;
             wire::list(meters.iter().map(Meter::from))
         })
@@ -30,6 +30,6 @@ pub(super) async fn samples(
     let filter = Filter::meter(&name(meter)?).and(who.scope(parameters.filter(Times::Allowed)?)?);
     let query = SampleQuery::new(filter, parameters.limit()?)?;
     app.queries
-        .read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(OldSample::from)))
+        .read(&who, move |reader| wire::list(store::samples(reader, &query)?.iter().map(OldSample::from)))
         .await
 }

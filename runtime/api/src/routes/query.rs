@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use store::query::{Filter, SampleQuery};
 
 use super::{Answered, Shared, Who, body};
-use crate::fault::Fault;
+use crate::fault::{Fault, brief};
 use crate::parameters::{Parameters, limit};
 use crate::wire::{self, Sample};
 
@@ -22,7 +22,7 @@ pub(super) async fn samples(
     Parameters::parse(query.as_deref(), &[])?;
     let content = body(&app, &headers, content).await?;
     let fields: Map<String, Value> = serde_json::from_slice(&content)
-        .map_err(|error| Fault::bad(format!("The body is no JSON object: {error}")))?;
+        .map_err(|error| Fault::bad(format!("The body is no JSON object: {}", brief(&error))))?;
     if let Some(unknown) = fields.keys().find(|key| !matches!(key.as_str(), "filter" | "orderby" | "limit")) {
         return Err(Fault::bad(format!("Unknown attribute: {}", crate::fault::shown(unknown))));
     }
@@ -34,7 +34,9 @@ pub(super) async fn samples(
     if let Some(order) = text(&fields, "orderby")? {
         query = query.ordered(order)?;
     }
-    app.queries.read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from))).await
+    app.queries
+        .read(&who, move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from)))
+        .await
 }
 
 /// A whole number; python-ceilometerclient sends it as a text.

@@ -1,5 +1,7 @@
 //! `/v2/resources`.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
@@ -24,7 +26,7 @@ pub(super) async fn all(
     let (limit, links) = (parameters.limit()?, parameters.number("meter_links")? != Some(0));
     let base = app.base(&headers);
     app.queries
-        .read(move |reader| {
+        .read(&who, move |reader| {
             let resources = store::resources(reader, &filter, limit, links)?;
             wire::list(resources.iter().map(|resource| Resource::new(resource, &base)))
         })
@@ -40,8 +42,9 @@ pub(super) async fn one(
 ) -> Answered {
     Parameters::parse(query.as_deref(), &[])?;
     let (id, base) = (name(resource)?, app.base(&headers));
+    let caller = Arc::clone(&who);
     app.queries
-        .read(move |reader| {
+        .read(&caller, move |reader| {
             let found = match find(reader, &who, &id)? {
                 Some(resource) => Some(resource),
                 // An id with a slash comes escaped twice from whoever wrote for Ceilometer, whose paths ended there.

@@ -13,7 +13,9 @@ pub(super) async fn all(State(app): Shared, Extension(who): Who, RawQuery(query)
     let parameters = Parameters::parse(query.as_deref(), &["q.", "limit"])?;
     let filter = who.scope(parameters.filter(Times::Allowed)?)?;
     let query = SampleQuery::new(filter, parameters.limit()?)?;
-    app.queries.read(move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from))).await
+    app.queries
+        .read(&who, move |reader| wire::list(store::samples(reader, &query)?.iter().map(Sample::from)))
+        .await
 }
 
 pub(super) async fn one(
@@ -25,7 +27,7 @@ pub(super) async fn one(
     Parameters::parse(query.as_deref(), &[])?;
     let (id, scope) = (name(sample)?, who.scope(Filter::default())?);
     app.queries
-        .read(move |reader| match store::sample(reader, &id, &scope)? {
+        .read(&who, move |reader| match store::sample(reader, &id, &scope)? {
             Some(sample) => wire::one(&Sample::from(&sample)),
             None => Err(Fault::missing("Sample", &id)),
         })

@@ -34,6 +34,6 @@ pub(super) async fn statistics(
         query = query.period(period)?;
     }
     app.queries
-        .read(move |reader| wire::list(store::statistics(reader, &query)?.iter().map(Statistics)))
+        .read(&who, move |reader| wire::list(store::statistics(reader, &query)?.iter().map(Statistics)))
         .await
 }

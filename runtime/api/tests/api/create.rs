@@ -81,6 +81,7 @@ fn what_is_no_sample_refuses_all() {
         (with("timestamp", json!("1912-06-23T00:00:00")), "timestamp"),
         (with("resource_metadata", json!({ ".".repeat(20): "1" })), "dots"),
         (with("resource_metadata", json!({"a": "x".repeat(200_000)})), "larger"),
+        (with("resource_metadata", json!(["x"])), "resource_metadata"),
         (with("colour", json!("red")), "Unknown attribute: \"colour\""),
         (json!([]), "no list of samples"),
     ] {

@@ -162,17 +162,23 @@ impl Upkeep {
                 let deleted = writer.delete_oldest(Some(before), most)?;
                 counters.deleted_by_age.fetch_add(deleted as u64, Relaxed);
                 self.round.by_age += deleted;
-                if deleted < most {
+                // Whole days may be few samples, and there may be more of them.
+                if deleted == 0 {
                     self.phase = if self.is_too_large(writer)? { Phase::BySize } else { Phase::Sweep };
                 }
                 deleted
+            }
+            // Another collector may have made room meanwhile.
+            Phase::BySize if self.is_small_enough(writer)? => {
+                self.phase = Phase::Sweep;
+                0
             }
             Phase::BySize => {
                 let deleted = writer.delete_oldest(None, most)?;
                 counters.deleted_by_size.fetch_add(deleted as u64, Relaxed);
                 self.round.by_size += deleted;
                 // Without samples there is still what they referred to.
-                if deleted < most || self.is_small_enough(writer)? {
+                if deleted == 0 {
                     self.phase = Phase::Sweep;
                 }
                 deleted

@@ -56,9 +56,9 @@ struct Texts {
 }
 
 impl Texts {
-    fn push(&mut self, text: Option<&str>) {
+    fn push(&mut self, text: Option<ByteArray>) {
         self.levels.push(i16::from(text.is_some()));
-        self.present.extend(text.map(ByteArray::from));
+        self.present.extend(text);
     }
 }
 
@@ -67,7 +67,7 @@ impl Batch {
         self.timestamps.len()
     }
 
-    pub(super) fn push(&mut self, found: &Found, series: &Series, metadata: &str) {
+    pub(super) fn push(&mut self, found: &Found, series: &Series, metadata: &ByteArray) {
         self.timestamps.push(found.timestamp);
         self.recorded.push(found.recorded_at);
         self.volumes.push(found.volume.amount);
@@ -82,11 +82,11 @@ impl Batch {
             series.user_id.as_deref(),
             Some(&*series.source),
             Some(id.as_str()),
-            Some(metadata),
         ];
         for (column, text) in self.texts.iter_mut().zip(texts) {
-            column.push(text);
+            column.push(text.map(ByteArray::from));
         }
+        self.texts[texts.len()].push(Some(metadata.clone()));
     }
 }
 

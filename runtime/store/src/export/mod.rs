@@ -19,9 +19,9 @@ mod tests;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
+use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
 
 use crate::StoreError;
@@ -31,8 +31,10 @@ use crate::query::{Filter, each_of, unknown};
 pub use day::{BadDays, Day, Days};
 use file::{Batch, File};
 
-/// Samples of a row group: some ten MiB of memory, and metadata stand once in each.
+/// Samples of a row group, whose columns but metadata take some 50 MB in memory.
 const GROUP: usize = 100_000;
+/// Bytes of different metadata of a row group, at which it ends.
+const GROUP_METADATA: usize = 64 << 20;
 /// Bytes of metadata that are remembered between samples.
 const REMEMBERED: usize = 64 << 20;
 /// Series that are remembered.
@@ -112,7 +114,8 @@ fn write(
         }
         samples += found.len() as u64;
         said(samples);
-        if batch.len() >= GROUP {
+        if batch.len() >= GROUP || known.learned > GROUP_METADATA {
+            known.learned = 0;
             if file.is_none() {
                 file = Some(File::create(folder, day)?);
             }
@@ -138,9 +141,12 @@ fn write(
 #[derive(Default)]
 struct Known {
     series: HashMap<i64, Series>,
-    metadata: HashMap<i64, Arc<str>>,
+    /// Shared by all samples of a row group that have them.
+    metadata: HashMap<i64, ByteArray>,
     /// Of the metadata.
     bytes: usize,
+    /// Of the metadata that came new since the row group began.
+    learned: usize,
 }
 
 impl Known {
@@ -157,7 +163,8 @@ impl Known {
         let wanted = unknown(&self.metadata, found.iter().map(|found| found.metadata));
         for (id, text) in reader.metadata(&wanted)? {
             self.bytes += text.len();
-            self.metadata.insert(id, text.into());
+            self.learned += text.len();
+            self.metadata.insert(id, ByteArray::from(text.into_bytes()));
         }
         Ok(())
     }

@@ -81,6 +81,8 @@ pub(super) fn make(client: &mut Client, day: Day) -> Result<(), StoreError> {
     // Nobody migrates meanwhile, and what this moves is still there for whoever sweeps.
     Writers::Together.lock(&mut transaction).map_err(failed(action))?;
     lock_partitions(&mut transaction).map_err(failed(action))?;
+    // However many samples it moves: a statement that ends before its time would be tried again for ever.
+    transaction.batch_execute("SET LOCAL statement_timeout = 0").map_err(failed(action))?;
     if let Some(state) = State::read(&mut transaction)? {
         state.check()?;
     }

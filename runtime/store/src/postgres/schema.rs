@@ -83,6 +83,8 @@ CREATE INDEX sample_by_time           ON sample       (timestamp);
 CREATE INDEX sample_other_by_meter    ON sample_other (meter, timestamp) INCLUDE (series, amount);
 CREATE INDEX sample_other_by_resource ON sample_other (resource, timestamp, meter);
 CREATE INDEX sample_other_by_time     ON sample_other (timestamp);
+CREATE INDEX sample_other_by_series   ON sample_other (series);   -- for the sweep, which holds writers up
+CREATE INDEX sample_other_by_metadata ON sample_other (metadata); -- the same
 CREATE INDEX series_by_resource       ON series (resource, meter);
 CREATE INDEX series_by_meter          ON series (meter, resource);
 CREATE INDEX series_by_project        ON series (project, resource);
@@ -175,6 +177,20 @@ pub(super) fn migrate(client: &mut Client, migrations: &[&str]) -> Result<(), St
     let version = match is_there(&mut transaction, "nephoscope_schema")? {
         true => State::read(&mut transaction)?.map_or(0, |state| state.version),
         false => {
+            let encoding =
+                transaction.query_typed_one("SHOW server_encoding", &[]).map_err(failed(action))?;
+            let encoding: String = encoding.get(0);
+            if encoding != "UTF8" {
+                // A tenant's name that the encoding has no characters for would be refused with its batch, for ever.
+                let text = format!(
+                    "the database's encoding is {encoding}: make one with ENCODING 'UTF8' TEMPLATE template0"
+                );
+                return Err(StoreError::Failed {
+                    action: action.into(),
+                    reason: "encoding",
+                    source: text.into(),
+                });
+            }
             for table in ["meter", "resource", "series", "metadata", "sample", "sample_other"] {
                 if is_there(&mut transaction, table)? {
                     return Err(StoreError::Foreign("database"));

@@ -53,7 +53,11 @@ fn select(tallied: &Tallied<'_>, sums: Sums) -> String {
     let period = match tallied.periods {
         // The first one begins at the origin, which a time before it would not be counted to.
         Some(Periods { origin, length }) => {
-            format!("date_bin('{length} microseconds', timestamp, {})", Moment::new(origin).literal())
+            // Written as an interval's text, PostgreSQL 14 takes 32 bits of it.
+            format!(
+                "date_bin({length} * interval '1 microsecond', timestamp, {})",
+                Moment::new(origin).literal()
+            )
         }
         None => "NULL::timestamptz".into(),
     };

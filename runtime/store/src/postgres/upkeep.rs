@@ -79,14 +79,16 @@ impl PostgresWriter {
     pub(super) fn delete_before(&mut self, before: i64, most: usize) -> Result<usize, StoreError> {
         let mut deleted = 0;
         while deleted < most {
-            let dropped =
-                self.upkeep(DELETE, |transaction| match partitions::list(transaction)?.first() {
-                    Some(oldest) if oldest.end() <= before => drop_day(transaction, *oldest).map(Some),
-                    _ => Ok(None),
-                })?;
+            let dropped = self.upkeep(DELETE, |transaction| match partitions::list(transaction)?.first() {
+                Some(oldest) if oldest.end() <= before => drop_day(transaction, *oldest).map(Some),
+                _ => Ok(None),
+            });
             match dropped {
-                Some(dropped) => deleted += dropped,
-                None => break,
+                Ok(Some(dropped)) => deleted += dropped,
+                Ok(None) => break,
+                // What went, went; the next call meets the error again.
+                Err(_) if deleted > 0 && !self.failed => return Ok(deleted),
+                Err(error) => return Err(error),
             }
         }
         if deleted >= most {

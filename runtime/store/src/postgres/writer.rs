@@ -63,8 +63,7 @@ impl PostgresWriter {
     fn transact(&mut self, rows: &[Row]) -> Result<Appended, StoreError> {
         let order = in_order(rows);
         let window = partitions::window();
-        let days: BTreeSet<Day> =
-            order.iter().map(|row| Day::of(row.timestamp)).filter(|day| window.contains(day)).collect();
+        let all: BTreeSet<Day> = order.iter().map(|row| Day::of(row.timestamp)).collect();
         let Self { client, dictionary, days: known, generation, .. } = self;
         for _ in 0..ATTEMPTS {
             let mut transaction = schema::begin(client, ACTION)?;
@@ -75,8 +74,14 @@ impl PostgresWriter {
                 dictionary.forget();
                 *known = partitions::list(&mut transaction).map_err(failed(ACTION))?;
             }
+            if !all.is_subset(known) {
+                *known = partitions::list(&mut transaction).map_err(failed(ACTION))?;
+            }
+            // Where a day has a table it is there that a sample is known again, whatever our own clock says of the day.
+            let days: BTreeSet<Day> =
+                all.iter().copied().filter(|day| window.contains(day) || known.contains(day)).collect();
             if days.is_subset(known) {
-                let stored = store(&mut transaction, dictionary, &order, &days).map_err(failed(ACTION))?;
+                let stored = store(&mut transaction, dictionary, &order, &days)?;
                 transaction.commit().map_err(failed(ACTION))?;
                 return Ok(Appended { stored, duplicates: rows.len() - stored });
             }
@@ -109,7 +114,7 @@ fn store(
     dictionary: &mut Dictionary,
     rows: &[&Row],
     days: &BTreeSet<Day>,
-) -> Result<usize, postgres::Error> {
+) -> Result<usize, StoreError> {
     let (mut series, mut metadata) = (Wanted::new(), Wanted::new());
     let mut others = false;
     for row in rows {
@@ -120,23 +125,29 @@ fn store(
         let wanted = metadata.entry(&row.metadata.sha256).or_insert((&row.metadata, day));
         wanted.1 = wanted.1.max(day);
     }
-    dictionary.learn(transaction, &series, &metadata)?;
+    dictionary.learn(transaction, &series, &metadata).map_err(failed(ACTION))?;
     let bytes = incoming::encode(rows, Moment::new(Timestamp::now().micros()), dictionary);
-    let mut copy = transaction.copy_in(incoming::COPY)?;
+    let mut copy = transaction.copy_in(incoming::COPY).map_err(failed(ACTION))?;
     // The client's own error is in the one of the stream, and the server's comes with the end.
     let written = copy.write_all(&bytes);
-    let copied = copy.finish()?;
-    debug_assert!(written.is_ok() && copied == rows.len() as u64);
+    let copied = copy.finish().map_err(failed(ACTION))?;
+    if written.is_err() || copied != rows.len() as u64 {
+        return Err(StoreError::Damaged(format!("{copied} of {} samples reached the server", rows.len())));
+    }
+    let within: Vec<String> = days
+        .iter()
+        .map(|day| {
+            let (from, until) = (Moment::new(day.start()).literal(), Moment::new(day.end()).literal());
+            format!("(timestamp >= {from} AND timestamp < {until})")
+        })
+        .collect();
+    let within = if within.is_empty() { "false".to_owned() } else { within.join(" OR ") };
     let mut stored = 0;
-    if let (Some(first), Some(last)) = (days.first(), days.last()) {
-        let (from, until) = (Moment::new(first.start()).literal(), Moment::new(last.end()).literal());
-        let within = format!("timestamp >= {from} AND timestamp < {until}");
-        stored += insert(transaction, "sample", &within)?;
-        if others {
-            stored += insert(transaction, "sample_other", &format!("NOT ({within})"))?;
-        }
-    } else if others {
-        stored += insert(transaction, "sample_other", "true")?;
+    if !days.is_empty() {
+        stored += insert(transaction, "sample", &within).map_err(failed(ACTION))?;
+    }
+    if others {
+        stored += insert(transaction, "sample_other", &format!("NOT ({within})")).map_err(failed(ACTION))?;
     }
     Ok(stored)
 }

@@ -8,11 +8,11 @@ use super::filter::Node;
 use super::parse::{Field, field};
 use super::samples::{Direction, OrderBy};
 use super::{Clause, Filter, Literal, Operator, Pattern, QueryError, Quoted, Subject};
-use crate::bounds::{MAX_CLAUSES, MAX_DEPTH, MAX_QUERY};
+use crate::bounds::{MAX_CLAUSES, MAX_DEPTH, MAX_PATTERNS, MAX_QUERY};
 use crate::decimal::Decimal;
 
 /// Bytes of a compiled regular expression.
-const MAX_PATTERN: usize = 1 << 20;
+const MAX_PATTERN: usize = 256 << 10;
 /// The most fields to order by.
 const MAX_ORDERS: usize = 16;
 
@@ -23,8 +23,25 @@ impl Filter {
     /// [`QueryError`] says what is wrong and what would be right.
     pub fn complex(text: &str) -> Result<Self, QueryError> {
         let value = json("filter", text)?;
-        let mut left = MAX_CLAUSES;
-        node(&value, 0, &mut left).map(Self)
+        node(&value, 0, &mut Left { clauses: MAX_CLAUSES, patterns: MAX_PATTERNS }).map(Self)
+    }
+}
+
+/// What a filter may still have.
+struct Left {
+    clauses: usize,
+    patterns: usize,
+}
+
+impl Left {
+    fn clause(&mut self) -> Result<(), QueryError> {
+        self.clauses = self.clauses.checked_sub(1).ok_or(QueryError::TooManyClauses)?;
+        Ok(())
+    }
+
+    fn pattern(&mut self) -> Result<(), QueryError> {
+        self.patterns = self.patterns.checked_sub(1).ok_or(QueryError::TooManyPatterns)?;
+        self.clause()
     }
 }
 
@@ -59,7 +76,11 @@ fn json(part: &'static str, text: &str) -> Result<Value, QueryError> {
     if text.len() > MAX_QUERY {
         return Err(QueryError::TooLong);
     }
-    serde_json::from_str(text).map_err(|error| QueryError::Json { part, fault: error.to_string() })
+    serde_json::from_str(text).map_err(|error| QueryError::Json {
+        part,
+        // It may repeat what stands there.
+        fault: error.to_string().chars().take(200).collect(),
+    })
 }
 
 fn shape(part: &'static str, found: &Value, expected: &'static str) -> QueryError {
@@ -73,13 +94,13 @@ fn only(value: &Value) -> Option<(&str, &Value)> {
     (object.len() == 1).then_some((key.as_str(), value))
 }
 
-fn node(value: &Value, depth: usize, left: &mut usize) -> Result<Node, QueryError> {
+fn node(value: &Value, depth: usize, left: &mut Left) -> Result<Node, QueryError> {
     if depth > MAX_DEPTH {
         return Err(QueryError::TooDeep);
     }
     let expected = r#"an object of one operator such as {"=": {"meter": "cpu"}}, {"and": [FILTER, FILTER]} or {"not": FILTER}"#;
     let (operator, operand) = only(value).ok_or_else(|| shape("filter", value, expected))?;
-    let several = |left: &mut usize| {
+    let several = |left: &mut Left| {
         let list = operand.as_array().filter(|list| !list.is_empty());
         let list = list.ok_or_else(|| shape("filter", value, "a list of filters"))?;
         list.iter().map(|value| node(value, depth + 1, left)).collect::<Result<Vec<_>, _>>()
@@ -114,13 +135,8 @@ fn node(value: &Value, depth: usize, left: &mut usize) -> Result<Node, QueryErro
     }
 }
 
-fn count(left: &mut usize) -> Result<(), QueryError> {
-    *left = left.checked_sub(1).ok_or(QueryError::TooManyClauses)?;
-    Ok(())
-}
-
-fn leaf(name: &str, operator: Operator, value: &Value, left: &mut usize) -> Result<Node, QueryError> {
-    count(left)?;
+fn leaf(name: &str, operator: Operator, value: &Value, left: &mut Left) -> Result<Node, QueryError> {
+    left.clause()?;
     let wrong =
         |kind| QueryError::Value { field: Quoted::new(name), value: Quoted::new(&value.to_string()), kind };
     let refused =
@@ -166,8 +182,8 @@ fn leaf(name: &str, operator: Operator, value: &Value, left: &mut usize) -> Resu
     Ok(Node::Is(clause))
 }
 
-fn matches(name: &str, value: &Value, left: &mut usize) -> Result<Node, QueryError> {
-    count(left)?;
+fn matches(name: &str, value: &Value, left: &mut Left) -> Result<Node, QueryError> {
+    left.pattern()?;
     let subject = match field(name)? {
         Field::Text(super::TextField::MessageId) => {
             return Err(QueryError::Operator { field: Quoted::new(name), operator: "=~", allowed: "=" });
@@ -196,6 +212,8 @@ mod tests {
     fn faults_name_what_is_wrong_and_what_would_be_right() {
         let deep = "{\"not\": ".repeat(20) + r#"{"=": {"meter": "cpu"}}"# + &"}".repeat(20);
         let many = format!(r#"{{"in": {{"meter": [{}"a"]}}}}"#, r#""a","#.repeat(MAX_CLAUSES));
+        let pattern = r#"{"=~": {"meter": "c"}}"#;
+        let patterns = format!(r#"{{"or": [{}]}}"#, [pattern; 5].join(","));
         for (text, expected) in [
             ("{", "the filter is no JSON: EOF while parsing an object at line 1 column 1"),
             (
@@ -226,6 +244,7 @@ mod tests {
             (r#"{"in": {"meter": []}}"#, "a field with its values"),
             (&deep, "nested more than 16 deep"),
             (&many, "more than 32 clauses"),
+            (&patterns, "more than 4 regular expressions"),
         ] {
             let error = Filter::complex(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");

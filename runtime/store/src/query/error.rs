@@ -1,6 +1,6 @@
 //! What is wrong with a query, and what would be right.
 
-use crate::bounds::{MAX_CLAUSES, MAX_DEPTH, MAX_LIMIT, MAX_QUERY};
+use crate::bounds::{MAX_CLAUSES, MAX_DEPTH, MAX_LIMIT, MAX_PATTERNS, MAX_QUERY};
 
 /// Why a text is no query. Parts of it are quoted with control characters escaped, and cut where they are long.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -11,6 +11,9 @@ pub enum QueryError {
     /// More than [`MAX_CLAUSES`] clauses.
     #[error("the query has more than {MAX_CLAUSES} clauses")]
     TooManyClauses,
+    /// More than [`MAX_PATTERNS`] regular expressions.
+    #[error("the query has more than {MAX_PATTERNS} regular expressions")]
+    TooManyPatterns,
     /// A clause without field, operator or value.
     #[error(
         "{clause}: the {part} is missing; a clause has the form resource_id=UUID, clauses are joined by ;"

@@ -3,7 +3,7 @@
 use sample::Timestamp;
 
 use super::{Clause, Operator, QueryError, TextField, TimeField};
-use crate::bounds::MAX_CLAUSES;
+use crate::bounds::MAX_SCOPED_CLAUSES;
 use crate::contract::{Catalogue, Range};
 
 /// Which samples, series or resources; the default is all of them.
@@ -76,10 +76,11 @@ impl Filter {
         named
     }
 
+    /// Parsing has bounded what was asked; this bounds what came to it: the meter, a token's projects.
     pub(super) fn checked(self) -> Result<Self, QueryError> {
         let mut clauses = 0;
         self.0.each(&mut |_| clauses += 1);
-        if clauses > MAX_CLAUSES {
+        if clauses > MAX_SCOPED_CLAUSES {
             return Err(QueryError::TooManyClauses);
         }
         Ok(self)
@@ -87,10 +88,14 @@ impl Filter {
 
     /// Series that are in none of these lists are not of the filter.
     pub(super) fn catalogue(&self) -> Catalogue {
+        // No name has a NUL, and a database takes none in a text.
+        let names = |field| {
+            self.0.names(field).map(|names| names.into_iter().filter(|name| !name.contains('\0')).collect())
+        };
         Catalogue {
-            meters: self.0.names(TextField::Meter),
-            resources: self.0.names(TextField::ResourceId),
-            projects: self.0.names(TextField::ProjectId),
+            meters: names(TextField::Meter),
+            resources: names(TextField::ResourceId),
+            projects: names(TextField::ProjectId),
         }
     }
 

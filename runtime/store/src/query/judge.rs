@@ -39,6 +39,27 @@ enum Test<'f> {
     Sample(&'f Clause),
 }
 
+/// What is known of a filter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    True,
+    False,
+    /// A comparison with what is missing: it will not become true.
+    Unknown,
+    /// It depends on a sample that is not there yet.
+    Open,
+}
+
+impl From<Option<bool>> for Verdict {
+    fn from(answer: Option<bool>) -> Self {
+        match answer {
+            Some(true) => Self::True,
+            Some(false) => Self::False,
+            None => Self::Unknown,
+        }
+    }
+}
+
 /// Answers to numbered clauses, of which there are fewer than bits.
 #[derive(Clone, Copy, Default)]
 struct Bits {
@@ -87,6 +108,11 @@ impl<'f> Judge<'f> {
         Ok(())
     }
 
+    /// Whether it asks anything of series.
+    pub(super) fn tells_series_apart(&self) -> bool {
+        !self.of_series.is_empty()
+    }
+
     fn bits(&self, series: &Series) -> Bits {
         Bits::of(self.of_series.iter().map(|clause| of_series(clause, series)))
     }
@@ -95,12 +121,12 @@ impl<'f> Judge<'f> {
     pub(super) fn holds(&self, found: &Found) -> bool {
         let series = self.series.get(&found.series).copied().unwrap_or_default();
         let metadata = self.metadata.get(&found.metadata).copied().unwrap_or_default();
-        self.test.holds(series, metadata, Some(found)) == Some(true)
+        self.test.verdict(series, metadata, Some(found)) == Verdict::True
     }
 
-    /// Whether a series has samples that may fulfil the filter.
+    /// Whether a series may have samples that fulfil the filter; where the filter is of series alone, whether they do.
     pub(super) fn may_hold(&self, series: &Series) -> bool {
-        self.test.holds(self.bits(series), Bits::default(), None) != Some(false)
+        matches!(self.test.verdict(self.bits(series), Bits::default(), None), Verdict::True | Verdict::Open)
     }
 }
 
@@ -145,36 +171,50 @@ impl<'f> Test<'f> {
         }
     }
 
-    /// None where it is not known; without a sample, whatever depends on it is not.
-    fn holds(&self, series: Bits, metadata: Bits, sample: Option<&Found>) -> Option<bool> {
-        let verdict = |test: &Self| test.holds(series, metadata, sample);
+    /// Of a sample, or of whatever sample of the series may come.
+    fn verdict(&self, series: Bits, metadata: Bits, sample: Option<&Found>) -> Verdict {
+        let verdict = |test: &Self| test.verdict(series, metadata, sample);
         match self {
             Self::All(tests) => {
-                let mut all = Some(true);
+                let mut all = Verdict::True;
                 for test in tests {
                     match verdict(test) {
-                        Some(true) => {}
-                        Some(false) => return Some(false),
-                        None => all = None,
+                        Verdict::True => {}
+                        Verdict::False => return Verdict::False,
+                        // Whatever else comes, it is not true any more.
+                        Verdict::Unknown => all = Verdict::Unknown,
+                        Verdict::Open if all == Verdict::True => all = Verdict::Open,
+                        Verdict::Open => {}
                     }
                 }
                 all
             }
             Self::Any(tests) => {
-                let mut any = Some(false);
+                let mut any = Verdict::False;
                 for test in tests {
                     match verdict(test) {
-                        Some(false) => {}
-                        Some(true) => return Some(true),
-                        None => any = None,
+                        Verdict::False => {}
+                        Verdict::True => return Verdict::True,
+                        // It may still become true.
+                        Verdict::Open => any = Verdict::Open,
+                        Verdict::Unknown if any == Verdict::False => any = Verdict::Unknown,
+                        Verdict::Unknown => {}
                     }
                 }
                 any
             }
-            Self::Not(test) => verdict(test).map(|holds| !holds),
-            Self::Series(place) => series.get(*place),
-            Self::Metadata(place) => metadata.get(*place),
-            Self::Sample(clause) => of_sample(clause, sample?),
+            Self::Not(test) => match verdict(test) {
+                Verdict::True => Verdict::False,
+                Verdict::False => Verdict::True,
+                other => other,
+            },
+            Self::Series(place) => series.get(*place).into(),
+            Self::Metadata(place) if sample.is_some() => metadata.get(*place).into(),
+            Self::Sample(clause) => match sample {
+                Some(sample) => of_sample(clause, sample).into(),
+                None => Verdict::Open,
+            },
+            Self::Metadata(_) => Verdict::Open,
         }
     }
 }

@@ -117,7 +117,8 @@ fn is_of(
     }
     let meter = reader.meter(&series.meter)?;
     let path = Path::Resource { resource: series.resource, meter };
-    reader.scan(&Scan { path, range: filter.range(), order: Order::NewestFirst })?;
-    let newest = reader.next(1)?;
-    search::holds(reader, judge, &newest)
+    let scan = Scan { path, range: filter.range(), order: Order::NewestFirst };
+    // The resource may have samples of that meter in other series, of another project for one.
+    let newest = search::first_of(reader, &scan, |found| found.series == series.id)?;
+    search::holds(reader, judge, newest.as_slice())
 }

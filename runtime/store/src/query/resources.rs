@@ -1,6 +1,9 @@
 //! Resources: what samples are of, and what is known of it.
+//!
+//! A resource may have samples of several projects: whoever may create samples may name any resource. Whatever is told of it, its first
+//! time, its metadata, its meters, is of those series alone that the filter lets through, a token's projects among it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use sample::Timestamp;
@@ -12,12 +15,12 @@ use super::samples::{all_metadata, all_series, moment, within};
 use super::search;
 use crate::StoreError;
 use crate::bounds::MAX_FOUND_METADATA;
-use crate::contract::{Catalogue, Ends, Order, Path, Reader, Scan};
+use crate::contract::{Catalogue, Ends, Order, Path, Reader, Scan, Series};
 
 /// Resources that are looked at together.
 const CHUNK: usize = 200;
-/// Series of a resource that are looked through for its meters.
-const MAX_SERIES: usize = 10_000;
+/// Series that are read at a time.
+const SERIES: usize = 5_000;
 
 /// A resource as its newest sample has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,8 +43,8 @@ pub struct Resource {
     pub meters: Vec<Arc<str>>,
 }
 
-/// The resources of a filter, in the order in which they were first stored. A resource's newest sample (of the filter's meter and time,
-/// where it has some) has to fulfil the filter.
+/// The resources of a filter, in the order in which they were first stored. Of the samples that the filter's time, meter, project and
+/// whatever else a series tells let through, the resource's newest has to fulfil all of the filter.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -52,13 +55,18 @@ pub fn resources(
     with_meters: bool,
 ) -> Result<Vec<Resource>, StoreError> {
     within(reader, |reader| {
-        let found = select(reader, filter, limit)?;
-        complete(reader, found, with_meters)
+        let mut judge = Judge::new(filter);
+        let found = select(reader, filter, &mut judge, limit)?;
+        complete(reader, found, with_meters.then_some(&judge))
     })
 }
 
-fn select(reader: &mut dyn Reader, filter: &Filter, limit: usize) -> Result<Vec<Ends>, StoreError> {
-    let mut judge = Judge::new(filter);
+fn select(
+    reader: &mut dyn Reader,
+    filter: &Filter,
+    judge: &mut Judge<'_>,
+    limit: usize,
+) -> Result<Vec<Ends>, StoreError> {
     let mut found = Vec::new();
     let mut after = 0;
     loop {
@@ -66,10 +74,10 @@ fn select(reader: &mut dyn Reader, filter: &Filter, limit: usize) -> Result<Vec<
         let Some(last) = chunk.last() else { return Ok(found) };
         after = *last;
         let is_last = chunk.len() < CHUNK;
-        let mut ends = ends(reader, filter, &chunk)?;
+        let mut ends = ends(reader, filter, judge, &chunk)?;
         ends.sort_by_key(|ends| ends.resource);
         for ends in ends {
-            if search::holds(reader, &mut judge, std::slice::from_ref(&ends.last))? {
+            if search::holds(reader, judge, std::slice::from_ref(&ends.last))? {
                 found.push(ends);
             }
             if found.len() == limit {
@@ -82,45 +90,84 @@ fn select(reader: &mut dyn Reader, filter: &Filter, limit: usize) -> Result<Vec<
     }
 }
 
-/// The first and the newest sample of each resource: of all meters, or of those that the filter names.
-fn ends(reader: &mut dyn Reader, filter: &Filter, resources: &[i64]) -> Result<Vec<Ends>, StoreError> {
+/// The first and the newest sample of each resource, of the series that the filter lets through.
+fn ends(
+    reader: &mut dyn Reader,
+    filter: &Filter,
+    judge: &Judge<'_>,
+    resources: &[i64],
+) -> Result<Vec<Ends>, StoreError> {
     let range = filter.range();
-    let Some(names) = filter.catalogue().meters else { return reader.ends(resources, range) };
-    let mut meters = Vec::new();
-    for name in names {
-        meters.extend(reader.meter(&name)?);
+    let of_all = reader.ends(resources, range)?;
+    if !judge.tells_series_apart() {
+        return Ok(of_all);
     }
-    let mut all = Vec::new();
-    for &resource in resources {
-        let mut ends: Option<Ends> = None;
-        for &meter in &meters {
-            let path = Path::Resource { resource, meter: Some(meter) };
-            let mut one = |order| -> Result<_, StoreError> {
-                reader.scan(&Scan { path: path.clone(), range, order })?;
-                Ok(reader.next(1)?.pop())
-            };
-            let (Some(first), Some(last)) = (one(Order::OldestFirst)?, one(Order::NewestFirst)?) else {
-                continue;
-            };
-            let first = first.timestamp;
-            ends = Some(match ends {
-                Some(known) => Ends {
-                    resource,
-                    first: known.first.min(first),
-                    last: if last.timestamp > known.last.timestamp { last } else { known.last },
-                },
-                None => Ends { resource, first, last },
-            });
+    let series = all_series(reader, of_all.iter().map(|ends| ends.last.series))?;
+    let names = series.values().map(|series| series.resource_id.to_string()).collect();
+    let mut allowed: HashMap<i64, Allowed> = HashMap::new();
+    each_series(reader, names, &mut |series| {
+        let of = allowed.entry(series.resource).or_default();
+        match judge.may_hold(&series) {
+            true => _ = of.series.insert(series.id),
+            false => of.and_others = true,
         }
-        all.extend(ends);
+    })?;
+    let meter = match filter.catalogue().meters.as_deref() {
+        Some([name]) => reader.meter(name)?,
+        _ => None,
+    };
+    let mut found = Vec::new();
+    for ends in of_all {
+        let Some(allowed) = allowed.get(&ends.resource).filter(|allowed| !allowed.series.is_empty()) else {
+            continue;
+        };
+        if !allowed.and_others {
+            found.push(ends);
+            continue;
+        }
+        let mut end = |order| {
+            let scan = Scan { path: Path::Resource { resource: ends.resource, meter }, range, order };
+            search::first_of(reader, &scan, |found| allowed.series.contains(&found.series))
+        };
+        if let (Some(first), Some(last)) = (end(Order::OldestFirst)?, end(Order::NewestFirst)?) {
+            found.push(Ends { resource: ends.resource, first: first.timestamp, last });
+        }
     }
-    Ok(all)
+    Ok(found)
+}
+
+/// A resource's series that the filter lets through, and whether there are others.
+#[derive(Default)]
+struct Allowed {
+    series: HashSet<i64>,
+    and_others: bool,
+}
+
+/// All series of resources.
+fn each_series(
+    reader: &mut dyn Reader,
+    resources: Vec<String>,
+    visit: &mut dyn FnMut(Series),
+) -> Result<(), StoreError> {
+    let catalogue = Catalogue { resources: Some(resources), ..Catalogue::default() };
+    let mut after = 0;
+    loop {
+        let chunk = reader.series(&catalogue, after, SERIES)?;
+        let is_last = chunk.len() < SERIES;
+        for series in chunk {
+            after = series.id;
+            visit(series);
+        }
+        if is_last {
+            return Ok(());
+        }
+    }
 }
 
 fn complete(
     reader: &mut dyn Reader,
     found: Vec<Ends>,
-    with_meters: bool,
+    with_meters: Option<&Judge<'_>>,
 ) -> Result<Vec<Resource>, StoreError> {
     let series = all_series(reader, found.iter().map(|ends| ends.last.series))?;
     let metadata = all_metadata(reader, found.iter().map(|ends| ends.last.metadata), MAX_FOUND_METADATA)?;
@@ -139,24 +186,27 @@ fn complete(
             meters: Vec::new(),
         });
     }
-    if with_meters {
-        add_meters(reader, &mut resources)?;
+    if let Some(judge) = with_meters {
+        add_meters(reader, judge, &mut resources)?;
     }
     Ok(resources)
 }
 
-fn add_meters(reader: &mut dyn Reader, resources: &mut [Resource]) -> Result<(), StoreError> {
+fn add_meters(
+    reader: &mut dyn Reader,
+    judge: &Judge<'_>,
+    resources: &mut [Resource],
+) -> Result<(), StoreError> {
     for chunk in resources.chunks_mut(CHUNK) {
         let names = chunk.iter().map(|resource| resource.resource_id.to_string()).collect();
-        let catalogue = Catalogue { resources: Some(names), ..Catalogue::default() };
-        let mut meters: HashMap<Arc<str>, Vec<Arc<str>>> = HashMap::new();
-        for series in reader.series(&catalogue, 0, MAX_SERIES * CHUNK)? {
-            meters.entry(series.resource_id).or_default().push(series.meter);
-        }
+        let mut meters: HashMap<Arc<str>, BTreeSet<Arc<str>>> = HashMap::new();
+        each_series(reader, names, &mut |series| {
+            if judge.may_hold(&series) {
+                meters.entry(series.resource_id).or_default().insert(series.meter);
+            }
+        })?;
         for resource in chunk {
-            resource.meters = meters.remove(&resource.resource_id).unwrap_or_default();
-            resource.meters.sort_unstable();
-            resource.meters.dedup();
+            resource.meters = meters.remove(&resource.resource_id).unwrap_or_default().into_iter().collect();
         }
     }
     Ok(())

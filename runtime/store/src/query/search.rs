@@ -14,6 +14,8 @@ use crate::{MessageId, StoreError};
 const FEW: usize = 100;
 /// Samples that are fetched at a time.
 const CHUNK: usize = 2_000;
+/// The same where the first one is likely to be it.
+const FIRST_CHUNK: usize = 8;
 
 /// The paths on which all samples of the filter lie.
 pub(super) fn paths(reader: &mut dyn Reader, filter: &Filter) -> Result<Vec<Path>, StoreError> {
@@ -132,6 +134,30 @@ pub(super) fn each<E: From<StoreError>>(
         found.retain(|found| judge.holds(found));
         if !visit(reader, found)? || last {
             return Ok(());
+        }
+        chunk = CHUNK;
+    }
+}
+
+/// The first sample of a scan that is wanted.
+pub(super) fn first_of(
+    reader: &mut dyn Reader,
+    scan: &Scan,
+    wanted: impl Fn(&Found) -> bool,
+) -> Result<Option<Found>, StoreError> {
+    if scan.range.from.zip(scan.range.until).is_some_and(|(from, until)| from >= until) {
+        return Ok(None);
+    }
+    reader.scan(scan)?;
+    let mut chunk = FIRST_CHUNK;
+    loop {
+        let found = reader.next(chunk)?;
+        let last = found.len() < chunk;
+        if let Some(found) = found.into_iter().find(&wanted) {
+            return Ok(Some(found));
+        }
+        if last {
+            return Ok(None);
         }
         chunk = CHUNK;
     }

@@ -283,7 +283,11 @@ fn compute(reader: &mut dyn Reader, query: &StatisticsQuery) -> Result<Vec<Stati
         periods = Some(Periods { origin, length });
     }
     let tallies = match simple {
-        true => tally_by_index(reader, &paths, range, &groups, periods)?,
+        true => {
+            // Without cardinalities each tally is a group of the answer.
+            let most = if told_apart.len() > query.group_by.len() { MAX_TALLIES } else { MAX_STATISTICS };
+            tally_by_index(reader, &paths, range, &groups, periods, most)?
+        }
         false => tally_by_sample(reader, query, &series, &told_apart, &mut keys, periods)?,
     };
     answer(query, &told_apart, &keys, tallies, periods)
@@ -322,11 +326,12 @@ fn tally_by_index(
     range: Range,
     groups: &HashMap<i64, u32>,
     periods: Option<Periods>,
+    most: usize,
 ) -> Result<Tallies, StoreError> {
     let mut all = Tallies::default();
     for path in paths {
         let tallied = Tallied { path: path.clone(), range, groups, periods };
-        for tally in reader.tally(&tallied, MAX_TALLIES)? {
+        for tally in reader.tally(&tallied, most)? {
             all.add(tally)?;
         }
     }

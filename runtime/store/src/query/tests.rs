@@ -236,6 +236,108 @@ pub(crate) fn a_sample_is_shown_within_its_scope(store: &dyn Store) {
     assert_eq!(show("nobody", &Filter::default()), None);
 }
 
+/// Whoever may create samples may name any resource: neither project learns of the other's samples, nor hides them.
+pub(crate) fn projects_that_share_a_resource_stay_apart(store: &dyn Store) {
+    let at = |meter: &str, project: &str, minute: i64| {
+        Row::from(Received {
+            source: "openstack".into(),
+            meter: meter.into(),
+            kind: Kind::Gauge,
+            unit: "B".into(),
+            volume: 1.into(),
+            user_id: None,
+            project_id: Some(project.into()),
+            resource_id: "shared".into(),
+            timestamp: Timestamp::from_micros(BEGIN + minute * 60 * SECOND).unwrap(),
+            metadata: json!({"display_name": project}).as_object().unwrap().clone(),
+            message_id: format!("shared-{meter}-{project}-{minute}"),
+            monotonic_time: None,
+        })
+    };
+    let rows = [
+        at("own", "p8", 1),
+        at("secret", "p8", 2),
+        at("own", "p9", 3),
+        at("own", "p8", 5),
+        at("own", "p9", 7),
+    ];
+    store.writer().unwrap().append(&rows).unwrap();
+    let of = |project: &str, filter: &str| {
+        let filter = Filter::resource("shared").and(if filter.is_empty() {
+            Filter::default()
+        } else {
+            Filter::parse(filter).unwrap()
+        });
+        let filter = filter.and(Filter::projects(&[project.into()]));
+        let mut reader = store.reader().unwrap();
+        let found = resources(&mut *reader, &filter, 10, true).unwrap();
+        let mut meters: Vec<_> = meters(&mut *reader, &filter, false, 10)
+            .unwrap()
+            .into_iter()
+            .map(|meter| meter.name.to_string())
+            .collect();
+        meters.sort();
+        let found: Vec<_> = found
+            .into_iter()
+            .map(|one| {
+                let minutes = [one.first, one.last].map(|time| (time.micros() - BEGIN) / 60 / SECOND);
+                let names = one.meters.iter().map(|name| name.to_string()).collect::<Vec<_>>().join(" ");
+                (minutes, one.metadata["display_name"].as_str().unwrap().to_owned(), names)
+            })
+            .collect();
+        (found, meters)
+    };
+    assert_eq!(of("p9", ""), (vec![([3, 7], "p9".into(), "own".into())], vec!["own".to_owned()]));
+    assert_eq!(
+        of("p8", ""),
+        (vec![([1, 5], "p8".into(), "own secret".into())], vec!["own".to_owned(), "secret".to_owned()])
+    );
+    // Nor does a time, or a condition that always holds, tell when the other's are.
+    assert_eq!(of("p9", "timestamp<2026-01-01T00:02:30"), (vec![], vec![]));
+    assert_eq!(of("p8", "timestamp<2026-01-01T00:04:00").0, [([1, 2], "p8".into(), "own secret".into())]);
+    assert_eq!(of("p8", "volume>=0;meter=own").0[0].0, [1, 5]);
+    assert_eq!(of("p8", "volume>=0").1, ["own", "secret"]);
+    assert_eq!(of("p9", "metadata.display_name=p8"), (vec![], vec![]));
+    assert_eq!(of("p7", ""), (vec![], vec![]));
+
+    // What is missing is neither equal nor different, in statistics as in samples.
+    for (query, expected) in [("user_id=u", 0), ("user_id!=u", 0), ("user_id!=u;volume>0", 0), ("", 3)] {
+        let filter = if query.is_empty() { Filter::default() } else { Filter::parse(query).unwrap() };
+        let filter = filter.and(Filter::projects(&["p8".into()]));
+        let mut reader = store.reader().unwrap();
+        let counted =
+            statistics(&mut *reader, &StatisticsQuery::new("own", filter.clone()).unwrap()).unwrap();
+        assert_eq!(counted.first().map_or(0, |one| one.count), if expected == 0 { 0 } else { 2 }, "{query}");
+        let found = samples(&mut *reader, &SampleQuery::new(filter.clone(), 10).unwrap()).unwrap();
+        assert_eq!(found.len(), expected, "{query}");
+        assert_eq!(meters(&mut *reader, &filter, false, 10).unwrap().is_empty(), expected == 0, "{query}");
+    }
+    let either = Filter::complex(r#"{"or": [{"=": {"user_id": "u"}}, {">": {"volume": 0}}]}"#).unwrap();
+    let query = StatisticsQuery::new("own", either).unwrap();
+    assert_eq!(statistics(&mut *store.reader().unwrap(), &query).unwrap()[0].count, 4);
+}
+
+pub(crate) fn names_that_no_text_of_a_database_has_are_nobodys(store: &dyn Store) {
+    let mut reader = store.reader().unwrap();
+    for text in ["\0", "a\0", "\u{fffe}"] {
+        let filter =
+            Filter::conditions(["resource_id", "project_id", "user_id", "meter"].map(|field| Condition {
+                field,
+                value: text,
+                ..Condition::default()
+            }));
+        assert!(samples(&mut *reader, &SampleQuery::new(filter.unwrap(), 10).unwrap()).unwrap().is_empty());
+        assert!(resources(&mut *reader, &Filter::resource(text), 10, true).unwrap().is_empty());
+        assert!(meters(&mut *reader, &Filter::meter(text), false, 10).unwrap().is_empty());
+        assert!(
+            statistics(&mut *reader, &StatisticsQuery::new(text, Filter::default()).unwrap())
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(sample(&mut *reader, text, &Filter::default()).unwrap(), None);
+    }
+}
+
 /// All of the above, over a store that has nothing yet.
 pub(crate) fn answers_are_right(store: &dyn Store) {
     fill(store);
@@ -245,6 +347,8 @@ pub(crate) fn answers_are_right(store: &dyn Store) {
     resources_are_as_their_newest_sample_has_them(store);
     statistics_are_of_groups_and_periods(store);
     a_sample_is_shown_within_its_scope(store);
+    projects_that_share_a_resource_stay_apart(store);
+    names_that_no_text_of_a_database_has_are_nobodys(store);
 }
 
 #[test]

@@ -124,7 +124,8 @@ fn series_of_names(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "INSERT INTO sample
          SELECT s.id, s.message_id, c.series, s.meter, s.resource, s.metadata, s.timestamp, s.recorded_at, s.amount,
-                CASE WHEN CAST(CAST(s.amount AS INTEGER) AS TEXT) = s.volume THEN NULL ELSE s.volume END
+                CASE WHEN abs(s.amount) < 9007199254740992 AND CAST(CAST(s.amount AS INTEGER) AS TEXT) = s.volume
+                     THEN NULL ELSE s.volume END
          FROM sample_of_names s JOIN combination c
               ON c.resource = s.resource AND c.meter = s.meter AND c.form = s.form
                  AND c.project IS s.project AND c.account IS s.account

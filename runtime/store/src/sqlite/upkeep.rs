@@ -323,8 +323,8 @@ mod tests {
             "INSERT INTO meter VALUES (1, 'cpu'); INSERT INTO form VALUES (1, 'cumulative', 'ns', 'openstack');
              INSERT INTO resource VALUES (1, 'instance-1'), (2, 'instance-2');
              INSERT INTO metadata VALUES (1, x'01', '{\"of\": \"instance-1\"}'), (2, x'02', '{\"of\": \"instance-2\"}');
-             INSERT INTO sample VALUES (1, 'a', 1, 1, NULL, NULL, 1, 1, 1767225600000000, 1767225600000000, '1', 1.0);
-             INSERT INTO sample VALUES (2, 'b', 1, 2, NULL, NULL, 1, 2, 1767225601000000, 1767225601000000, '2', 2.0);",
+             INSERT INTO sample VALUES (1, 'a', 1, 1, NULL, NULL, 1, 1, 1767225600000000, 1767225600000000, '9007199254740994', 9007199254740994.0);
+             INSERT INTO sample VALUES (2, 'b', 1, 2, NULL, NULL, 1, 2, 1767225601000000, 1767225601000000, '2.50', 2.5);",
         )
         .unwrap();
         assert!(matches!(Reader::open(&path), Err(StoreError::TooOld { found: 1, .. })));
@@ -333,7 +333,9 @@ mod tests {
         let found =
             samples(&mut Reader::open(&path).unwrap(), &SampleQuery::parse(None, None, None).unwrap())
                 .unwrap();
-        assert_eq!(found.iter().map(|sample| sample.message_id.as_str()).collect::<Vec<_>>(), ["b", "a"]);
+        let found: Vec<_> =
+            found.iter().map(|sample| (sample.message_id.as_str(), sample.volume.to_string())).collect();
+        assert_eq!(found, [("b", "2.50".to_owned()), ("a", "9007199254740994".to_owned())]);
         // A collector of that version that runs on does not write any more.
         let read: rusqlite::Result<i64> =
             old.query_row("SELECT id FROM metadata WHERE hash = x'01'", [], |row| row.get(0));
