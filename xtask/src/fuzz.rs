@@ -16,7 +16,8 @@ use crate::setup;
 use crate::test::programs::Count;
 
 /// The targets, as `tests/fuzz` names them.
-const TARGETS: [&str; 7] = ["module", "samples", "message", "domain-xml", "pipeline", "recording", "trust"];
+const TARGETS: [&str; 8] =
+    ["module", "samples", "message", "domain-xml", "pipeline", "recording", "trust", "query"];
 
 /// Seconds that a target has in the tests.
 const SHORT: u32 = 8;

@@ -15,6 +15,7 @@
 //! | `pipeline` | pipeline files, collector files, case files |
 //! | `recording` | a recorded snapshot |
 //! | `trust` | pins, keys, signatures |
+//! | `query` | the store, what a token asks for; what is found is of its projects |
 //!
 //! `cargo xtask fuzz TARGET` fuzzes one for as long as one likes; `cargo xtask test fuzz` all of them for some seconds. Without libFuzzer a test
 //! gives every target its seeds.
@@ -34,7 +35,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     Target { name: "module", run: targets::module::run },
     Target { name: "samples", run: targets::samples::run },
     Target { name: "message", run: targets::message::run },
@@ -42,6 +43,7 @@ pub const TARGETS: [Target; 7] = [
     Target { name: "pipeline", run: targets::pipeline::run },
     Target { name: "recording", run: targets::recording::run },
     Target { name: "trust", run: targets::trusted::run },
+    Target { name: "query", run: targets::query::run },
 ];
 
 /// The folder of a target's seeds.

@@ -4,6 +4,7 @@ pub(crate) mod domain_xml;
 pub(crate) mod message;
 pub(crate) mod module;
 pub(crate) mod pipeline;
+pub(crate) mod query;
 pub(crate) mod recording;
 pub(crate) mod samples;
 pub(crate) mod trusted;
