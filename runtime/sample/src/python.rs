@@ -55,7 +55,7 @@ pub(crate) fn sorted(fields: &Map<String, Value>) -> Vec<(&String, &Value)> {
     entries
 }
 
-/// A number as Python prints it after parsing: exact integers, doubles in [`float`]'s form.
+/// A number as Python prints it after parsing: exact integers, doubles in `float`'s form.
 pub fn number_of(number: &Number, out: &mut Vec<u8>) {
     let text = number.as_str();
     if text == "-0" {

@@ -103,15 +103,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("samples.db");
         let store = Connection::open(&path).unwrap();
-        store.execute_batch("CREATE TABLE sample (resource, timestamp, volume)").unwrap();
+        store.execute_batch("CREATE TABLE sample (resource, timestamp, amount)").unwrap();
         for (run, instances) in numbers.iter().enumerate() {
             for (instance, numbers) in instances.iter().enumerate() {
                 for (at, number) in numbers.iter().enumerate() {
-                    let row = rusqlite::params![
-                        instance as i64,
-                        (run * 1_000 + 10 + at) as i64,
-                        number.to_string()
-                    ];
+                    let row =
+                        rusqlite::params![instance as i64, (run * 1_000 + 10 + at) as i64, *number as f64];
                     store.execute("INSERT INTO sample VALUES (?1, ?2, ?3)", row).unwrap();
                 }
             }
