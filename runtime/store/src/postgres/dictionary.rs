@@ -91,20 +91,36 @@ fn ends<T>(entries: &Missing<'_, T>) -> Vec<i32> {
     entries.iter().map(|(.., day)| day.map_or(0, |day| day.0 + KEPT_AHEAD)).collect()
 }
 
+/// Remembers those entries that the server has.
+fn find<T, V>(
+    transaction: &mut Transaction<'_>,
+    entries: &Missing<'_, T>,
+    known: &mut HashMap<Hash, Kept<V>>,
+    (table, ids): (&str, &str),
+    read: fn(&postgres::Row) -> Result<V, postgres::Error>,
+) -> Result<(), postgres::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let find =
+        format!("SELECT sha256, kept_until - DATE '1970-01-01', {ids} FROM {table} WHERE sha256 = ANY ($1)");
+    for row in transaction.query_typed(&find, &[(&hashes(entries), Type::BYTEA_ARRAY)])? {
+        // Every hash that is asked for has 32 bytes.
+        if let Ok(hash) = row.try_get::<_, &[u8]>(0)?.try_into() {
+            known.insert(hash, Kept { ids: read(&row)?, until: Day(row.try_get(1)?) });
+        }
+    }
+    Ok(())
+}
+
 fn find_series(
     transaction: &mut Transaction<'_>,
     entries: &Missing<'_, SeriesFields>,
     known: &mut HashMap<Hash, Kept<SeriesIds>>,
 ) -> Result<(), postgres::Error> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let find = "SELECT sha256, kept_until - DATE '1970-01-01', id, meter, resource FROM series WHERE sha256 = ANY ($1)";
-    for row in transaction.query_typed(find, &[(&hashes(entries), Type::BYTEA_ARRAY)])? {
-        let ids = SeriesIds { id: row.try_get(2)?, meter: row.try_get(3)?, resource: row.try_get(4)? };
-        remember(known, &row, ids)?;
-    }
-    Ok(())
+    find(transaction, entries, known, ("series", "id, meter, resource"), |row| {
+        Ok(SeriesIds { id: row.try_get(2)?, meter: row.try_get(3)?, resource: row.try_get(4)? })
+    })
 }
 
 fn find_metadata(
@@ -112,26 +128,7 @@ fn find_metadata(
     entries: &Missing<'_, Fields>,
     known: &mut HashMap<Hash, Kept<i64>>,
 ) -> Result<(), postgres::Error> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    let find = "SELECT sha256, kept_until - DATE '1970-01-01', id FROM metadata WHERE sha256 = ANY ($1)";
-    for row in transaction.query_typed(find, &[(&hashes(entries), Type::BYTEA_ARRAY)])? {
-        remember(known, &row, row.try_get(2)?)?;
-    }
-    Ok(())
-}
-
-fn remember<T>(
-    known: &mut HashMap<Hash, Kept<T>>,
-    row: &postgres::Row,
-    ids: T,
-) -> Result<(), postgres::Error> {
-    // Every hash that is asked for has 32 bytes.
-    if let Ok(hash) = row.try_get::<_, &[u8]>(0)?.try_into() {
-        known.insert(hash, Kept { ids, until: Day(row.try_get(1)?) });
-    }
-    Ok(())
+    find(transaction, entries, known, ("metadata", "id"), |row| row.try_get(2))
 }
 
 fn add_series(

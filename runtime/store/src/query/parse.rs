@@ -49,14 +49,6 @@ impl Filter {
         }
         Ok(Self(Node::All(clauses)))
     }
-
-    /// The filter of one condition.
-    ///
-    /// # Errors
-    /// As [`Filter::parse`].
-    pub fn condition(condition: &Condition<'_>) -> Result<Self, QueryError> {
-        Self::conditions([*condition])
-    }
 }
 
 impl<'a> Condition<'a> {
@@ -412,7 +404,7 @@ mod tests {
     #[test]
     fn conditions_in_parts_are_the_same_clauses() {
         let parts =
-            |field, operator, value, kind| Filter::condition(&Condition { field, operator, value, kind });
+            |field, operator, value, kind| Filter::conditions([Condition { field, operator, value, kind }]);
         assert_eq!(parts("timestamp", "gt", "2026-01-01", ""), Filter::parse("timestamp>2026-01-01"));
         assert_eq!(parts("metadata.a", "", "4", "integer"), Filter::parse("metadata.a=integer::4"));
         assert_eq!(parts("project", "ne", "a;b=c", "string").unwrap().projects_named(), ["a;b=c"]);
