@@ -242,7 +242,8 @@ pub struct Statistics {
     pub period_end: Timestamp,
 }
 
-/// Statistics of a meter, by period and then by group; only of those that have samples.
+/// Statistics of a meter, by period and then by group, groups in the order in which their series were first stored; only of those that
+/// have samples.
 ///
 /// # Errors
 /// [`StoreError`]: [`StoreError::TooMany`] where there are more than [`MAX_STATISTICS`].
@@ -260,8 +261,11 @@ fn compute(reader: &mut dyn Reader, query: &StatisticsQuery) -> Result<Vec<Stati
     let range = query.filter.range();
     let by_metadata = told_apart.contains(&GroupBy::InstanceType);
     let simple = query.filter.is_of_series_and_range() && !by_metadata;
-    let groups: HashMap<i64, u32> = series
-        .values()
+    // Groups are numbered, and answered, in an order that the next answer has as well.
+    let mut in_order: Vec<&Series> = series.values().collect();
+    in_order.sort_unstable_by_key(|series| series.id);
+    let groups: HashMap<i64, u32> = in_order
+        .into_iter()
         .map(|series| {
             let values = told_apart.iter().map(|field| field.of(series)).collect();
             (series.id, keys.number((series.unit.clone(), values)))

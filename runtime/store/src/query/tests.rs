@@ -208,6 +208,13 @@ pub(crate) fn statistics_are_of_groups_and_periods(store: &dyn Store) {
         .collect();
     found.sort_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(found, [("p1".to_owned(), 20, 91.0), ("p2".to_owned(), 10, 92.0)]);
+    let ask_again = || {
+        let groups = ask(new("").period(120).unwrap().group_by([by("resource_id")]));
+        groups.iter().map(|one| (one.period_start, one.group[0].1.clone())).collect::<Vec<_>>()
+    };
+    let first = ask_again();
+    assert_eq!(first.len(), 15);
+    assert!((0..5).all(|_| ask_again() == first), "the order of groups is another one each time");
     let flavors = ask(new("").group_by([by("resource_metadata.instance_type")]));
     let mut found: Vec<_> =
         flavors.iter().map(|one| (one.group[0].1.as_deref().unwrap(), one.count, one.max)).collect();
