@@ -82,6 +82,13 @@ impl Scene {
         rows(&self.run(arguments)?)
     }
 
+    /// Creates a sample of a room's temperature.
+    fn create(&self, token: &str, kind: &str, volume: &str, more: &[&str]) -> Result<Ran> {
+        let sample = ["sample-create", "-r", "made", "-m", "room.temperature", "--meter-unit", "C"];
+        let measured = ["--meter-type", kind, "--sample-volume", volume];
+        self.client.run(&self.endpoint, token, &[&sample[..], &measured, more].concat())
+    }
+
     /// Publishes samples and waits until they are stored.
     fn store(&mut self, samples: &[Value]) -> Result<()> {
         self.bus.publish(NOTIFICATIONS, &[body(samples)])?;
@@ -247,45 +254,12 @@ fn each_command_shows_what_is_stored() -> Result<()> {
 #[test]
 fn samples_can_be_created_with_a_token_that_may() -> Result<()> {
     let mut scene = Scene::new("")?;
-    let created = scene.run(&[
-        "sample-create",
-        "--project-id",
-        "p-new",
-        "--user-id",
-        "u-new",
-        "-r",
-        "made",
-        "-m",
-        "room.temperature",
-        "--meter-type",
-        "gauge",
-        "--meter-unit",
-        "C",
-        "--sample-volume",
-        "21.5",
-        "--resource-metadata",
-        r#"{"rack.name": "r1"}"#,
-        "--timestamp",
-        "2026-01-31T12:00:00",
-    ])?;
+    let resource =
+        ["--project-id", "p-new", "--user-id", "u-new", "--resource-metadata", r#"{"rack.name": "r1"}"#];
+    let at = ["--timestamp", "2026-01-31T12:00:00"];
+    let created = scene.create(&scene.admin, "gauge", "21.5", &[&resource[..], &at].concat())?;
     assert!(created.code == 0 && created.stdout.contains("room.temperature"), "{created:?}");
-    let direct = scene.run(&[
-        "sample-create",
-        "-r",
-        "made",
-        "-m",
-        "room.temperature",
-        "--meter-type",
-        "gauge",
-        "--meter-unit",
-        "C",
-        "--sample-volume",
-        "22",
-        "--project-id",
-        "p-new",
-        "--direct",
-        "True",
-    ])?;
+    let direct = scene.create(&scene.admin, "gauge", "22", &["--project-id", "p-new", "--direct", "True"])?;
     assert_eq!(direct.code, 0, "{direct:?}");
     let stored = scene.site.stored(&mut scene.collector, 2)?;
     let first = stored.iter().find(|sample| sample["volume"] == json!(21.5)).context("not stored")?;
@@ -297,37 +271,9 @@ fn samples_can_be_created_with_a_token_that_may() -> Result<()> {
     let listed = scene.table(&["sample-list", "-m", "room.temperature"])?;
     assert_eq!(listed.len(), 2);
 
-    let wrong = scene.run(&[
-        "sample-create",
-        "-r",
-        "made",
-        "-m",
-        "m",
-        "--meter-type",
-        "counter",
-        "--meter-unit",
-        "C",
-        "--sample-volume",
-        "1",
-    ])?;
+    let wrong = scene.create(&scene.admin, "counter", "1", &[])?;
     assert!(wrong.code == 1 && wrong.stderr.contains("gauge, delta or cumulative"), "{wrong:?}");
-    let refused = scene.client.run(
-        &scene.endpoint,
-        &scene.tenant,
-        &[
-            "sample-create",
-            "-r",
-            "made",
-            "-m",
-            "m",
-            "--meter-type",
-            "gauge",
-            "--meter-unit",
-            "C",
-            "--sample-volume",
-            "1",
-        ],
-    )?;
+    let refused = scene.create(&scene.tenant, "gauge", "1", &[])?;
     assert!(refused.code == 1 && refused.stderr.contains("HTTP 403"), "{refused:?}");
     scene.collector.stop()?.expect(0).map(drop)
 }

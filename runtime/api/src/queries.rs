@@ -95,9 +95,12 @@ impl Queries {
     }
 
     fn share(&self, who: &Caller) -> Share {
-        let [places, line] = self.most.map(|most| Arc::new(Semaphore::new(most)));
         let mut shares = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
-        shares.entry(who.name.clone()).or_insert(Share { line, places }).clone()
+        let new = || {
+            let [places, line] = self.most.map(|most| Arc::new(Semaphore::new(most)));
+            Share { line, places }
+        };
+        shares.entry(who.name.clone()).or_insert_with(new).clone()
     }
 
     async fn run<W>(&self, who: &Caller, status: StatusCode, work: W) -> Result<Response, Fault>

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use api::{Server, Sink};
 use config::CollectorFile;
-use tokio::sync::watch;
+use tokio::sync::oneshot;
 
 use super::{refused, runtime, warn};
 use crate::cli::CollectArguments;
@@ -40,14 +40,13 @@ async fn run(file: CollectorFile) -> anyhow::Result<()> {
     };
     let sink = created.clone().map(|created| created as Arc<dyn Sink>);
     let server = Server::bind(api, settings.store.clone(), sink).await?;
-    let (stopping, stopped) = watch::channel(());
-    let mut ended = stopped.clone();
+    // Whatever ends the collector ends the API, too: the sender is dropped.
+    let (collecting, ended) = oneshot::channel::<()>();
     let served = tokio::spawn(server.run(async move {
-        // Whatever ends the collector ends this, too.
-        let _ = ended.changed().await;
+        let _ = ended.await;
     }));
     let collected = collector::run(settings, stop()).await;
-    drop((stopping, stopped));
+    drop(collecting);
     let served = served.await;
     if let Some(created) = created.and_then(Arc::into_inner) {
         created.close(CLOSE).await;
