@@ -11,7 +11,7 @@ mod pins;
 pub mod project;
 pub mod rust;
 #[cfg(test)]
-mod scratch;
+pub mod scratch;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};

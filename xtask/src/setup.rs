@@ -2,6 +2,7 @@
 //! Rust.
 
 pub mod apt;
+pub mod room;
 pub mod toolchains;
 pub mod wasm;
 

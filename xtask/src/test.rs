@@ -19,6 +19,9 @@ use crate::setup::wasm::Toolchain;
 use crate::setup::{self, Need, toolchains};
 use crate::{fuzz, guests};
 
+/// What all parts take on the disk, toolchains included.
+const GIB: u64 = 12;
+
 /// Crates whose tests start real neighbours.
 const END_TO_END: [&str; 2] = ["nephoscope-lab", "nephoscope-tests"];
 
@@ -61,6 +64,9 @@ pub fn run(names: &[&str]) -> Result<()> {
         parts = PARTS.to_vec();
     }
     let has = |wanted| parts.iter().any(|(_, part)| *part == wanted);
+    if has(Part::EndToEnd) {
+        setup::room::require(GIB)?;
+    }
     // The guests' toolchains are a gigabyte: who lints waits for none of them.
     let needs_guests = has(Part::Guests) || has(Part::EndToEnd);
     let needs: &[Need] = match (has(Part::EndToEnd) || has(Part::Fuzz), needs_guests) {
