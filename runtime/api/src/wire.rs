@@ -151,7 +151,7 @@ impl<'a> From<&'a sample::wire::Received> for OldSample<'a> {
             resource_id: &sample.resource_id,
             timestamp: sample.timestamp,
             recorded_at: None,
-            resource_metadata: flatten(&sample.metadata),
+            resource_metadata: flatten(&sample.metadata.fields()),
             message_id: &sample.message_id,
         }
     }

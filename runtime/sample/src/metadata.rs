@@ -17,7 +17,7 @@ use crate::json::{self, Form};
 use crate::signature::{self, Signing};
 
 /// The metadata's key in a sample, with which flattened names begin.
-const OUTER: &str = "resource_metadata";
+pub(crate) const OUTER: &str = "resource_metadata";
 
 /// What a field takes beside its text: key, value, hash and index in the map, and its places in the texts.
 const FIELD_WEIGHT: usize = 256;
@@ -129,16 +129,10 @@ impl Metadata {
 
     /// Whether a sample with this metadata and these additions may be published.
     pub(crate) fn check(&self, extra: Option<&Self>) -> Result<(), Fault> {
-        let mut measure = self.measure;
-        if let Some(Self { measure: added, .. }) = extra {
-            measure.bytes += added.bytes;
-            measure.signed += added.signed;
-            measure.bad_number |= added.bad_number;
-            measure.nul |= added.nul;
-            measure.number_token |= added.number_token;
-            measure.too_deep |= added.too_deep;
+        match extra {
+            Some(added) => check::metadata(&self.measure.and(&added.measure)),
+            None => check::metadata(&self.measure),
         }
-        check::metadata(&measure)
     }
 
     /// About how much memory it takes: its texts in their forms, and what its fields take beside them.

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use sha2::Sha256;
 
 use crate::bounds::Measure;
+use crate::metadata::OUTER;
 use crate::python;
 
 /// The key on the wire that the signature does not cover.
@@ -72,7 +73,7 @@ const fn hex_digit(nibble: u8) -> u8 {
 /// The signature of a sample dict: 64 hexadecimal digits, or nothing with an empty secret.
 pub fn sign(message: &Map<String, Value>, secret: &Secret) -> String {
     let Some(mut signing) = secret.begin() else { return String::new() };
-    signing.update(&text_of(message));
+    signing.update(&text_of(message, &[]));
     signing.finish().into_iter().map(char::from).collect()
 }
 
@@ -83,17 +84,18 @@ pub fn verify(message: &Map<String, Value>, secret: &Secret) -> bool {
         return true;
     }
     let measure = Measure::of(message, 0);
-    !measure.too_large() && !measure.too_deep && verify_measured(message, secret)
+    !measure.too_large() && !measure.too_deep && verify_measured(message, &[], secret)
 }
 
-/// [`verify`] for a sample that was found to be within bounds.
-pub(crate) fn verify_measured(message: &Map<String, Value>, secret: &Secret) -> bool {
+/// [`verify`] for a sample that was found to be within bounds. Its metadata's text to sign, where it is not among the fields, comes
+/// ready-made.
+pub(crate) fn verify_measured(message: &Map<String, Value>, metadata: &[u8], secret: &Secret) -> bool {
     let Some(keyed) = &secret.0 else { return true };
     let Some(claimed) = message.get(SIGNATURE).and_then(Value::as_str).and_then(from_hex) else {
         return false;
     };
     let mut signing = keyed.clone();
-    signing.update(&text_of(message));
+    signing.update(&text_of(message, metadata));
     signing.verify_slice(&claimed).is_ok()
 }
 
@@ -114,17 +116,24 @@ fn from_hex(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn text_of(message: &Map<String, Value>) -> Vec<u8> {
+fn text_of(message: &Map<String, Value>, metadata: &[u8]) -> Vec<u8> {
     let mut text = Vec::with_capacity(2048);
     let mut path = Vec::with_capacity(64);
-    for (key, value) in python::sorted(message) {
-        if key == SIGNATURE && !value.is_object() {
-            continue;
+    let fields = python::sorted(message);
+    let (before, after) = fields.split_at(fields.partition_point(|(key, _)| key.as_str() < OUTER));
+    let mut put = |fields: &[(&String, &Value)], text: &mut Vec<u8>| {
+        for (key, value) in fields {
+            if *key == SIGNATURE && !value.is_object() {
+                continue;
+            }
+            path.clear();
+            path.extend_from_slice(key.as_bytes());
+            flatten(&mut path, value, text);
         }
-        path.clear();
-        path.extend_from_slice(key.as_bytes());
-        flatten(&mut path, value, &mut text);
-    }
+    };
+    put(before, &mut text);
+    text.extend_from_slice(metadata);
+    put(after, &mut text);
     text
 }
 
@@ -136,6 +145,11 @@ pub(crate) fn flatten(path: &mut Vec<u8>, value: &Value, text: &mut Vec<u8>) {
         python::str_of(value, text);
         return;
     };
+    flatten_fields(path, fields, text);
+}
+
+/// [`flatten`] for the fields of an object.
+pub(crate) fn flatten_fields(path: &mut Vec<u8>, fields: &Map<String, Value>, text: &mut Vec<u8>) {
     let length = path.len();
     for (key, inner) in python::sorted(fields) {
         path.push(b':');

@@ -4,9 +4,10 @@
 //! by a SHA-256 of its content and not by a shorter or faster hash, because tenants and whoever publishes choose parts of it: nobody
 //! may make one pass for another.
 
+use std::sync::Arc;
+
 use sample::Kind;
-use sample::wire::Received;
-use serde_json::{Map, Value};
+use sample::wire::{Received, ReceivedMetadata};
 use sha2::{Digest, Sha256};
 
 use crate::{MessageId, Volume};
@@ -16,7 +17,7 @@ use crate::{MessageId, Volume};
 pub struct Row {
     pub(crate) message_id: MessageId,
     pub(crate) series: SeriesFields,
-    pub(crate) metadata: Fields,
+    pub(crate) metadata: Arc<ReceivedMetadata>,
     pub(crate) timestamp: i64,
     pub(crate) volume: Volume,
 }
@@ -32,25 +33,6 @@ pub(crate) struct SeriesFields {
     pub resource_id: String,
     pub project_id: Option<String>,
     pub user_id: Option<String>,
-}
-
-/// `resource_metadata` as JSON text.
-#[derive(Clone, Debug)]
-pub(crate) struct Fields {
-    pub sha256: [u8; 32],
-    pub text: String,
-}
-
-/// Bytes of an instance's metadata, as a rule: one allocation instead of five.
-const USUAL: usize = 1536;
-
-impl Fields {
-    fn new(fields: &Map<String, Value>) -> Self {
-        let mut text = Vec::with_capacity(USUAL);
-        // A map of JSON values always has a text, and it is UTF-8.
-        let _ = serde_json::to_writer(&mut text, fields);
-        Self { sha256: Sha256::digest(&text).into(), text: String::from_utf8(text).unwrap_or_default() }
-    }
 }
 
 impl SeriesFields {
@@ -90,7 +72,7 @@ impl From<Received> for Row {
         Self {
             message_id: MessageId::new(&sample.message_id),
             series: series.hashed(),
-            metadata: Fields::new(&sample.metadata),
+            metadata: sample.metadata,
             timestamp: sample.timestamp.micros(),
             volume: Volume::new(&sample.volume),
         }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use sample::wire::Received;
+use sample::wire::{Received, ReceivedMetadata};
 use sample::{Kind, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use store::query::GroupBy;
 use store::{Filter, Reader, Row, SampleQuery, Sqlite, StatisticsQuery, Store};
 
@@ -78,7 +78,7 @@ fn of(name: &str, store: &dyn Store, cycles: usize, table: &mut Table) -> Result
 struct Instance {
     id: String,
     project: String,
-    metadata: Map<String, Value>,
+    metadata: Arc<ReceivedMetadata>,
 }
 
 impl Instance {
@@ -93,7 +93,7 @@ impl Instance {
             "architecture": "x86_64", "os_type": "hvm", "vcpus": 1, "memory_mb": 2048, "disk_gb": 20,
             "ephemeral_gb": 0, "root_gb": 20, "user_metadata": {"stack": "production", "note": "n".repeat(300)},
         });
-        let metadata = metadata.as_object().cloned().unwrap_or_default();
+        let metadata = ReceivedMetadata::new(metadata.as_object().unwrap_or(&Map::new()));
         Self { id, project: format!("project-{:02}", number % PROJECTS), metadata }
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use sample::bounds::MAX_DEPTH;
 use sample::check::check;
 use sample::signature::Secret;
-use sample::wire::Received;
+use sample::wire::{MetadataCache, Received};
 use sample::{Metadata, Sample, Timestamp, Volume};
 use serde_json::{Map, Number, Value};
 use store::Row;
@@ -128,8 +128,9 @@ fn sample(
         *metadata = nested(std::mem::take(metadata))?;
     }
     // It comes from one who has shown a token, so no signature is asked for.
-    let received = Received::read(Value::Object(fields), &Secret::new(""))
-        .map_err(|refusal| Fault::bad(format!("Invalid sample: {refusal}")))?;
+    let received =
+        Received::read(Value::Object(fields).into(), &Secret::new(""), &mut MetadataCache::default())
+            .map_err(|refusal| Fault::bad(format!("Invalid sample: {refusal}")))?;
     let sample = published(&received, id);
     check(&sample).map_err(|fault| Fault::bad(format!("Invalid sample: {fault}")))?;
     Ok((received, sample))
@@ -201,7 +202,7 @@ fn published(received: &Received, message_id: Uuid) -> Sample {
         project_name: None,
         resource_id: Arc::from(received.resource_id.as_str()),
         timestamp: received.timestamp,
-        metadata: Arc::new(Metadata::new(received.metadata.clone())),
+        metadata: Arc::new(Metadata::new(received.metadata.fields())),
         extra: None,
         message_id,
         monotonic_time: None,

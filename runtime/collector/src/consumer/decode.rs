@@ -1,7 +1,7 @@
 //! From a message body to rows and refusals, on threads of its own.
 //!
-//! Most of what a sample costs is here: JSON twice (the envelope's text holds the inner object's), the signature, the metadata's
-//! text and hash. It is CPU time only, so OS threads do it and tokio's stay free for the broker.
+//! Most of what a sample costs is here: JSON twice (the envelope's text holds the inner object's), the signature, and the metadata, which
+//! each thread remembers. It is CPU time only, so OS threads do it and tokio's stay free for the broker.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::SyncSender;
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use sample::signature::Secret;
-use sample::wire::{self, Notification, Received, Refusal};
+use sample::wire::{self, MetadataCache, Notification, Received, Refusal};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
@@ -94,13 +94,14 @@ impl Decoder {
             let (decoder, work, decoded) = (self.clone(), work.clone(), decoded.clone());
             thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
                 let _end = CloseOnPanic(&work);
+                let mut cache = MetadataCache::default();
                 loop {
                     let message = work.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(message) = message else { break };
                     if message.token.session != decoder.session.load(Relaxed) {
                         continue;
                     }
-                    if decoded.send(decoder.decode(message)).is_err() {
+                    if decoded.send(decoder.decode(message, &mut cache)).is_err() {
                         break;
                     }
                 }
@@ -110,7 +111,7 @@ impl Decoder {
     }
 
     /// Reads a message. Whatever is in it, there is an answer.
-    pub(super) fn decode(&self, message: Message) -> Decoded {
+    pub(super) fn decode(&self, message: Message, cache: &mut MetadataCache) -> Decoded {
         let Message { token, origin, body, cut_from } = message;
         let refuse = |label: &'static str, fault: String| {
             self.counters.refuse(label);
@@ -131,7 +132,7 @@ impl Decoder {
         let mut rows = Vec::with_capacity(samples.len());
         let mut refused = Vec::new();
         for (index, sample) in samples.into_iter().enumerate() {
-            match Received::read(sample, &self.secret) {
+            match Received::read(sample, &self.secret, cache) {
                 Ok(sample) => rows.push(Row::from(sample)),
                 Err(refusal) => {
                     self.counters.refuse(refusal.label());
@@ -146,14 +147,17 @@ impl Decoder {
     /// The refused samples, each with its reason. They were taken apart to be read, so the body is decoded once more: good messages
     /// need no copy of theirs.
     fn letter(origin: Origin, body: &[u8], refused: &[(usize, Refusal)]) -> DeadLetter {
-        let mut samples = wire::decode(body).map(|notification| notification.samples).unwrap_or_default();
+        let samples = wire::decode(body).map(|notification| notification.samples).unwrap_or_default();
+        let mut samples = samples.into_iter().enumerate();
         let bad: Vec<Refused> = refused
             .iter()
             .map(|(index, refusal)| Refused {
                 index: *index,
                 reason: refusal.label(),
                 fault: words(refusal),
-                sample: samples.get_mut(*index).map(Value::take).unwrap_or_default(),
+                sample: samples
+                    .find(|(at, _)| at == index)
+                    .map_or(Value::Null, |(_, sample)| sample.into_value()),
             })
             .collect();
         let (_, first) = &refused[0];
@@ -227,6 +231,10 @@ mod tests {
         }
     }
 
+    fn decode(decoder: &Decoder, message: Message) -> Decoded {
+        decoder.decode(message, &mut MetadataCache::default())
+    }
+
     fn signed(number: u64) -> Value {
         let mut sample = json!({
             "source": "openstack", "counter_name": "mem.max", "counter_type": "gauge", "counter_unit": "MiB",
@@ -263,7 +271,7 @@ mod tests {
         let mut malformed = signed(4);
         malformed["timestamp"] = json!("soon");
         malformed["message_signature"] = sign(malformed.as_object().unwrap(), &decoder.secret).into();
-        let decoded = decoder.decode(message(&json!([signed(1), forged, malformed, 5, signed(6)])));
+        let decoded = decode(&decoder, message(&json!([signed(1), forged, malformed, 5, signed(6)])));
         assert_eq!(decoded.rows.len(), 2);
         let letter = decoded.dead_letter.unwrap();
         assert_eq!(letter.reason, "signature");
@@ -292,7 +300,7 @@ mod tests {
             (br#"{"oslo.version":"3.0","oslo.message":"{}"}"#, "envelope-version"),
             (&[b'['; 50_000], "not-json"),
         ] {
-            let decoded = decoder.decode(raw(body));
+            let decoded = decode(&decoder, raw(body));
             let letter = decoded.dead_letter.unwrap();
             assert_eq!((letter.reason, decoded.rows.len()), (reason, 0));
             assert_eq!(letter.body, body);
@@ -305,15 +313,15 @@ mod tests {
         let message = raw(&body);
         assert_eq!((message.body.len(), message.cut_from), (KEPT, Some(LONGEST + 1)));
         assert!(message.body.capacity() < LONGEST, "the rest is given back");
-        let letter = decoder().decode(message).dead_letter.unwrap();
+        let letter = decode(&decoder(), message).dead_letter.unwrap();
         assert_eq!((letter.reason, letter.cut_from), ("body-too-large", Some(LONGEST + 1)));
         assert_eq!(letter.body, body[..KEPT]);
         let message = raw(&body[1..]);
         assert_eq!((message.body.len(), message.cut_from), (LONGEST, None));
-        assert_ne!(decoder().decode(message).dead_letter.unwrap().reason, "body-too-large");
+        assert_ne!(decode(&decoder(), message).dead_letter.unwrap().reason, "body-too-large");
         let short = Message::new(Token { session: 1, tag: 1 }, raw(b"").origin, vec![b' '; 11], 10);
         assert_eq!((short.body.len(), short.cut_from), (11, Some(11)), "nothing to cut, yet not read");
-        assert_eq!(decoder().decode(short).dead_letter.unwrap().reason, "body-too-large");
+        assert_eq!(decode(&decoder(), short).dead_letter.unwrap().reason, "body-too-large");
     }
 
     #[test]
@@ -327,7 +335,7 @@ mod tests {
         let decoder = decoder();
         let mut forged = signed(2);
         forged["counter_volume"] = json!(3);
-        let decoded = decoder.decode(cast("record_metering_data", json!([signed(1), forged])));
+        let decoded = decode(&decoder, cast("record_metering_data", json!([signed(1), forged])));
         assert_eq!(decoded.rows.len(), 1);
         let letter = decoded.dead_letter.unwrap();
         let body: Value = serde_json::from_slice(&letter.body).unwrap();
@@ -337,7 +345,7 @@ mod tests {
             (cast("record_metering_data", json!({"samples": [signed(1)]})), "payload"),
         ] {
             let body = message.body.clone();
-            let decoded = decoder.decode(message);
+            let decoded = decode(&decoder, message);
             let letter = decoded.dead_letter.unwrap();
             assert_eq!((letter.reason, decoded.rows.len(), letter.body), (reason, 0, body));
         }
@@ -345,10 +353,10 @@ mod tests {
 
     #[test]
     fn a_good_message_leaves_no_dead_letter() {
-        let decoded = decoder().decode(message(&json!([signed(1), signed(2)])));
+        let decoded = decode(&decoder(), message(&json!([signed(1), signed(2)])));
         assert!(decoded.dead_letter.is_none());
         assert_eq!(decoded.rows.len(), 2);
-        let empty = decoder().decode(message(&json!([])));
+        let empty = decode(&decoder(), message(&json!([])));
         assert!(empty.dead_letter.is_none() && empty.rows.is_empty());
     }
 

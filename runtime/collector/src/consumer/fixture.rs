@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use sample::wire::Received;
+use sample::wire::{Received, ReceivedMetadata};
 use sample::{Kind, Timestamp};
 use serde_json::json;
 use store::{SampleQuery, Sqlite, Store, StoredSample, Writer};
@@ -53,7 +53,9 @@ pub(super) fn received(number: usize) -> Received {
         project_id: Some("p1".into()),
         resource_id: format!("instance-{}", number % 5),
         timestamp: Timestamp::from_micros(1_767_225_600_000_000 + number as i64 * 1_000_000).unwrap(),
-        metadata: json!({"display_name": format!("web-{}", number % 5)}).as_object().unwrap().clone(),
+        metadata: ReceivedMetadata::new(
+            json!({"display_name": format!("web-{}", number % 5)}).as_object().unwrap(),
+        ),
         message_id: format!("{number:08x}-c7f6-11f0-8a3c-0242ac110002"),
         monotonic_time: None,
     }

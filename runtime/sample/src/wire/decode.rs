@@ -1,7 +1,10 @@
 //! From a message body to the sample dicts in it.
 
-use serde_json::{Map, Value};
+use serde::de::Error;
+use serde_json::Value;
 
+use super::message::{Payload, Root, Samples};
+use super::sample_dict::SampleDict;
 use crate::bounds::{MAX_BODY, MAX_SAMPLES, MAX_TEXT};
 
 /// The envelope's version; oslo.messaging skips a message of any other.
@@ -18,7 +21,7 @@ pub struct Notification {
     /// `telemetry.polling`, or `metering` of the collector era; of a cast, its method.
     pub event_type: String,
     /// The sample dicts, as they came.
-    pub samples: Vec<Value>,
+    pub samples: Vec<SampleDict>,
 }
 
 /// Why a message body is no notification and no cast with samples.
@@ -83,44 +86,39 @@ pub fn decode(body: &[u8]) -> Result<Notification, DecodeError> {
     if body.len() > MAX_BODY {
         return Err(DecodeError::TooLarge(body.len()));
     }
-    let mut inner = object(serde_json::from_slice(body).map_err(DecodeError::Json)?)?;
-    if let Some(message) = inner.remove("oslo.message") {
-        if inner.get("oslo.version").and_then(Value::as_str) != Some(ENVELOPE_VERSION) {
+    let Root(outer) = serde_json::from_slice(body).map_err(DecodeError::Json)?;
+    let mut message = outer.ok_or(DecodeError::NotAnObject)?;
+    if let Some(inner) = message.inner {
+        if message.envelope.as_ref().and_then(Value::as_str) != Some(ENVELOPE_VERSION) {
             return Err(DecodeError::Version);
         }
-        let Value::String(text) = message else { return Err(DecodeError::Message) };
-        inner = serde_json::from_str(&text).map_err(DecodeError::Inner)?;
+        let Value::String(text) = inner else { return Err(DecodeError::Message) };
+        let read = serde_json::from_str(&text)
+            .and_then(|Root(inner)| inner.ok_or_else(|| Error::custom("no object")));
+        message = read.map_err(DecodeError::Inner)?;
     }
-    let event_type = match (inner.remove("event_type"), inner.remove("method")) {
+    let event_type = match (message.event_type, message.method) {
         (Some(Value::String(text)), None) if !text.is_empty() && text.len() <= MAX_TEXT => text,
-        (None, Some(method)) => called(method, &inner)?,
+        (None, Some(method)) => called(&method, message.version, message.namespace)?,
         _ => return Err(DecodeError::EventType),
     };
-    let samples = match (inner.remove("payload"), inner.remove("args")) {
-        (Some(Value::Object(mut payload)), None) => payload.remove("samples"),
-        (None, Some(Value::Object(mut arguments))) => arguments.remove("data"),
-        (payload, _) => payload,
+    let samples = match (message.payload, message.arguments) {
+        (Some(Payload::Object { samples, .. }), None) => samples,
+        (None, Some(Payload::Object { data, .. })) => data,
+        (Some(Payload::List(samples)), _) => Some(samples),
+        _ => None,
     };
     match samples {
-        Some(Value::Array(samples)) if samples.len() > MAX_SAMPLES => {
-            Err(DecodeError::TooMany(samples.len()))
-        }
-        Some(Value::Array(samples)) => Ok(Notification { event_type, samples }),
-        _ => Err(DecodeError::Payload),
+        Some(Samples::List(samples)) => Ok(Notification { event_type, samples }),
+        Some(Samples::TooMany(count)) => Err(DecodeError::TooMany(count)),
+        Some(Samples::None) | None => Err(DecodeError::Payload),
     }
 }
 
 /// The method of a call, if a collector serves it.
-fn called(method: Value, call: &Map<String, Value>) -> Result<String, DecodeError> {
+fn called(method: &Value, version: Option<Value>, namespace: Option<Value>) -> Result<String, DecodeError> {
     let serves = method == METHOD
-        && call.get("version").is_none_or(|version| version == METHOD_VERSION)
-        && call.get("namespace").is_none_or(Value::is_null);
+        && version.is_none_or(|version| version == METHOD_VERSION)
+        && namespace.is_none_or(|namespace| namespace.is_null());
     if serves { Ok(METHOD.to_owned()) } else { Err(DecodeError::Method) }
-}
-
-fn object(value: Value) -> Result<Map<String, Value>, DecodeError> {
-    match value {
-        Value::Object(fields) => Ok(fields),
-        _ => Err(DecodeError::NotAnObject),
-    }
 }

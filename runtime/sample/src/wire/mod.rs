@@ -16,11 +16,17 @@
 mod decode;
 mod dict;
 mod encode;
+mod message;
 mod received;
+mod received_metadata;
+mod sample_dict;
+mod shape;
 
 pub use decode::{DecodeError, Notification, decode};
 pub use encode::{Heading, encode, encode_line};
 pub use received::{Received, Refusal};
+pub use received_metadata::{MetadataCache, ReceivedMetadata};
+pub use sample_dict::SampleDict;
 
 #[cfg(test)]
 mod tests;

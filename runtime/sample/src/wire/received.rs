@@ -1,9 +1,14 @@
 //! A sample dict that came from outside, verified and understood.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Number, Value};
 
+use super::received_metadata::{MetadataCache, ReceivedMetadata};
+use super::sample_dict::{Form, SampleDict};
 use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_METADATA, MAX_SIGNED, MAX_TEXT, Measure};
 use crate::check::is_text;
+use crate::metadata::OUTER;
 use crate::signature::{Secret, verify_measured};
 use crate::{Kind, Timestamp};
 
@@ -29,7 +34,7 @@ pub struct Received {
     /// `timestamp`.
     pub timestamp: Timestamp,
     /// `resource_metadata`.
-    pub metadata: Map<String, Value>,
+    pub metadata: Arc<ReceivedMetadata>,
     /// `message_id`.
     pub message_id: String,
     /// `monotonic_time`: seconds of the sender's monotonic clock.
@@ -78,9 +83,10 @@ impl Received {
     ///
     /// # Errors
     /// [`Refusal`] names the first thing that is wrong.
-    pub fn read(sample: Value, secret: &Secret) -> Result<Self, Refusal> {
-        let Value::Object(mut fields) = sample else { return Err(Refusal::NotAnObject) };
-        let measure = Measure::of(&fields, 0);
+    pub fn read(sample: SampleDict, secret: &Secret, cache: &mut MetadataCache) -> Result<Self, Refusal> {
+        let Form::Fields { mut fields, metadata: raw } = sample.0 else { return Err(Refusal::NotAnObject) };
+        let (metadata, is_new) = understood(raw.as_ref().map_or("{}", |raw| raw.get()), cache)?;
+        let measure = Measure::of(&fields, 0).and(&metadata.measure);
         if measure.too_deep {
             return Err(Refusal::field("sample", format!("nested deeper than {MAX_DEPTH} levels")));
         }
@@ -93,8 +99,11 @@ impl Received {
             let fault = format!("a number of it has more than {MAX_DIGITS} characters or is not finite");
             return Err(Refusal::field("sample", fault));
         }
-        if !verify_measured(&fields, secret) {
+        if !verify_measured(&fields, &metadata.signed, secret) {
             return Err(Refusal::Signature);
+        }
+        if let Some(raw) = raw.filter(|_| is_new) {
+            cache.remember(raw, metadata.clone());
         }
         let fields = &mut fields;
         let kind = name(fields, "counter_type")?;
@@ -112,10 +121,9 @@ impl Received {
             resource_id: name(fields, "resource_id")?,
             timestamp: Timestamp::parse(&timestamp)
                 .map_err(|fault| Refusal::field("timestamp", fault.to_string()))?,
-            metadata: match fields.remove("resource_metadata") {
-                Some(Value::Object(metadata)) => metadata,
-                None | Some(Value::Null) => Map::new(),
-                Some(_) => return Err(Refusal::field("resource_metadata", "not an object")),
+            metadata: match fields.get(OUTER) {
+                None | Some(Value::Null) => metadata,
+                Some(_) => return Err(Refusal::field(OUTER, "not an object")),
             },
             message_id: name(fields, "message_id")?,
             monotonic_time: match fields.remove("monotonic_time") {
@@ -125,6 +133,16 @@ impl Received {
             },
         })
     }
+}
+
+/// The metadata of this text, and whether the cache does not have it yet.
+fn understood(text: &str, cache: &MetadataCache) -> Result<(Arc<ReceivedMetadata>, bool), Refusal> {
+    if let Some(known) = cache.get(text) {
+        return Ok((known, false));
+    }
+    let fields: Map<String, Value> =
+        serde_json::from_str(text).map_err(|fault| Refusal::field(OUTER, format!("no JSON: {fault}")))?;
+    Ok((ReceivedMetadata::new(&fields), true))
 }
 
 /// A text that must be there.

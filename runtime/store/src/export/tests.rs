@@ -60,7 +60,7 @@ fn a_day_is_a_file_with_every_sample_to_the_digit() {
         assert_eq!(row.get_string(8).ok(), sent.project_id.as_ref());
         assert_eq!(row.get_string(11).unwrap(), &sent.message_id);
         let metadata: serde_json::Value = serde_json::from_str(row.get_string(12).unwrap()).unwrap();
-        assert_eq!(metadata.as_object(), Some(&sent.metadata));
+        assert_eq!(metadata.as_object(), Some(&sent.metadata.fields()));
     }
     // Again, of fewer: the file is replaced.
     let some = Filter::parse("resource=instance-3;metadata.display_name=web-3").unwrap();

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use postgres::Transaction;
 use postgres::types::Type;
+use sample::wire::ReceivedMetadata;
 
 use super::partitions::Day;
-use crate::row::{Fields, SeriesFields};
+use crate::row::SeriesFields;
 
 /// Entries of a kind that are remembered: a million series take about 100 MB. Forgetting costs a look-up, never a wrong id.
 const REMEMBERED: usize = 1_000_000;
@@ -55,7 +56,7 @@ impl Dictionary {
         &mut self,
         transaction: &mut Transaction<'_>,
         series: &Wanted<'_, SeriesFields>,
-        metadata: &Wanted<'_, Fields>,
+        metadata: &Wanted<'_, ReceivedMetadata>,
     ) -> Result<(), postgres::Error> {
         make_room(&mut self.series, series.len());
         make_room(&mut self.metadata, metadata.len());
@@ -125,7 +126,7 @@ fn find_series(
 
 fn find_metadata(
     transaction: &mut Transaction<'_>,
-    entries: &Missing<'_, Fields>,
+    entries: &Missing<'_, ReceivedMetadata>,
     known: &mut HashMap<Hash, Kept<i64>>,
 ) -> Result<(), postgres::Error> {
     find(transaction, entries, known, ("metadata", "id"), |row| row.try_get(2))
@@ -180,7 +181,7 @@ fn add_series(
 
 fn add_metadata(
     transaction: &mut Transaction<'_>,
-    entries: &Missing<'_, Fields>,
+    entries: &Missing<'_, ReceivedMetadata>,
     known: &mut HashMap<Hash, Kept<i64>>,
 ) -> Result<(), postgres::Error> {
     if entries.is_empty() {
@@ -189,7 +190,7 @@ fn add_metadata(
     let add = "INSERT INTO metadata (sha256, fields, kept_until) \
          SELECT sha256, fields, DATE '1970-01-01' + until FROM unnest($1, $2, $3) AS new (sha256, fields, until) \
          ORDER BY sha256 ON CONFLICT DO NOTHING";
-    let texts: Vec<&str> = entries.iter().map(|(_, fields, _)| fields.text.as_str()).collect();
+    let texts: Vec<&str> = entries.iter().map(|(_, metadata, _)| metadata.text()).collect();
     transaction.execute_typed(
         add,
         &[

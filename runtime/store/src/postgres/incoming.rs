@@ -27,7 +27,7 @@ pub(super) fn encode(rows: &[&Row], recorded_at: Moment, dictionary: &Dictionary
     bytes.extend_from_slice(HEADER);
     for row in rows {
         let (Some(series), Some(metadata)) =
-            (dictionary.series.get(&row.series.sha256), dictionary.metadata.get(&row.metadata.sha256))
+            (dictionary.series.get(&row.series.sha256), dictionary.metadata.get(row.metadata.sha256()))
         else {
             continue;
         };

@@ -122,7 +122,7 @@ fn store(
         others |= day.is_none();
         let wanted = series.entry(&row.series.sha256).or_insert((&row.series, day));
         wanted.1 = wanted.1.max(day);
-        let wanted = metadata.entry(&row.metadata.sha256).or_insert((&row.metadata, day));
+        let wanted = metadata.entry(row.metadata.sha256()).or_insert((&*row.metadata, day));
         wanted.1 = wanted.1.max(day);
     }
     dictionary.learn(transaction, &series, &metadata).map_err(failed(ACTION))?;

@@ -34,7 +34,7 @@ fn rows() -> Vec<Row> {
                     project_id: Some(project.into()),
                     resource_id: resource.into(),
                     timestamp: Timestamp::from_micros(BEGIN + minute as i64 * 60 * SECOND).unwrap(),
-                    metadata: metadata.as_object().unwrap().clone(),
+                    metadata: crate::tests::metadata(&metadata),
                     message_id: format!("{meter}-{resource}-{minute}"),
                     monotonic_time: None,
                 }));
@@ -256,7 +256,7 @@ pub(crate) fn projects_that_share_a_resource_stay_apart(store: &dyn Store) {
             project_id: Some(project.into()),
             resource_id: "shared".into(),
             timestamp: Timestamp::from_micros(BEGIN + minute * 60 * SECOND).unwrap(),
-            metadata: json!({"display_name": project}).as_object().unwrap().clone(),
+            metadata: crate::tests::metadata(&json!({"display_name": project})),
             message_id: format!("shared-{meter}-{project}-{minute}"),
             monotonic_time: None,
         })

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Result, params};
+use sample::wire::ReceivedMetadata;
 
-use crate::row::{Fields, SeriesFields};
+use crate::row::SeriesFields;
 
 /// Entries of one kind that are remembered: some 50 MB of them. Forgetting costs a look-up, never a wrong id.
 const REMEMBERED: usize = 500_000;
@@ -148,13 +149,13 @@ impl<'c> MetadataTable<'c> {
     }
 
     /// The metadata, kept for this transaction's samples.
-    pub(super) fn entry(&mut self, fields: &Fields) -> Result<Kept> {
+    pub(super) fn entry(&mut self, metadata: &ReceivedMetadata) -> Result<Kept> {
         let read = |row: &rusqlite::Row<'_>| Ok(Kept { id: row.get(0)?, until: row.get(1)? });
-        if let Some(found) = self.find.query_row([&fields.sha256[..]], read).optional()? {
+        if let Some(found) = self.find.query_row([&metadata.sha256()[..]], read).optional()? {
             return self.kept(found);
         }
         let until = self.ends.written;
-        let id = self.add.insert(params![&fields.sha256[..], fields.text, until])?;
+        let id = self.add.insert(params![&metadata.sha256()[..], metadata.text(), until])?;
         Ok(Kept { id, until })
     }
 

@@ -154,6 +154,7 @@ mod tests {
     use super::*;
     use crate::contract::Writer as _;
     use crate::query::{SampleQuery, samples};
+    use crate::tests::metadata;
     use serde_json::json;
 
     const SECOND: i64 = 1_000_000;
@@ -181,7 +182,7 @@ mod tests {
         sample.resource_id = format!("instance-{resource}");
         // One series for each resource.
         (sample.project_id, sample.user_id) = (None, None);
-        sample.metadata = [("of".to_owned(), json!(sample.resource_id))].into_iter().collect();
+        sample.metadata = metadata(&json!({"of": sample.resource_id}));
         sample.into()
     }
 
@@ -241,7 +242,7 @@ mod tests {
         let mut future = received(SAMPLES * 100);
         future.resource_id = "instance-1".into();
         (future.project_id, future.user_id) = (None, None);
-        future.metadata = [("of".to_owned(), json!("instance-1"))].into_iter().collect();
+        future.metadata = metadata(&json!({"of": "instance-1"}));
         rows.insert(0, future.into());
         for (place, number) in (SAMPLES..SAMPLES + 58).enumerate() {
             rows.insert(place * 1_000, of(number, 0));

@@ -117,7 +117,7 @@ impl Writer {
             let mut known = transaction.prepare_cached("SELECT 1 FROM sample WHERE message_id = ?1")?;
             let recorded_at = Timestamp::now().micros();
             for row in rows {
-                let remembered = (series.get(&row.series.sha256), metadata.get(&row.metadata.sha256));
+                let remembered = (series.get(&row.series.sha256), metadata.get(row.metadata.sha256()));
                 // What a duplicate refers to would stay in the store without a sample.
                 if matches!(remembered, (None, _) | (_, None)) && known.exists([&row.message_id])? {
                     appended.duplicates += 1;
@@ -130,8 +130,8 @@ impl Writer {
                 };
                 let its_metadata = match remembered.1 {
                     Some(entry) if ends.hold(entry) => entry,
-                    Some(entry) => metadata.remember(row.metadata.sha256, metadata_table.kept(entry)?),
-                    None => metadata.remember(row.metadata.sha256, metadata_table.entry(&row.metadata)?),
+                    Some(entry) => metadata.remember(*row.metadata.sha256(), metadata_table.kept(entry)?),
+                    None => metadata.remember(*row.metadata.sha256(), metadata_table.entry(&row.metadata)?),
                 };
                 let inserted = insert.execute(params![
                     row.message_id,

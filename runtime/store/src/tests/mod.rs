@@ -3,11 +3,12 @@
 mod contract;
 mod model;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use sample::wire::Received;
+use sample::wire::{Received, ReceivedMetadata};
 use sample::{Kind, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Found, Order, Path, Range, Reader, Row, Scan, Sqlite, Store};
 
@@ -26,6 +27,11 @@ pub(crate) fn noon() -> i64 {
     (Timestamp::now().micros() / DAY - 2) * DAY + DAY / 2
 }
 
+/// An object as samples' metadata.
+pub(crate) fn metadata(object: &Value) -> Arc<ReceivedMetadata> {
+    ReceivedMetadata::new(object.as_object().unwrap())
+}
+
 /// A sample of a resource that says in its metadata of which one it is, at so many seconds from noon.
 pub(crate) fn received(number: usize, resource: usize, seconds: i64) -> Received {
     let name = format!("instance-{resource}");
@@ -37,7 +43,7 @@ pub(crate) fn received(number: usize, resource: usize, seconds: i64) -> Received
         volume: number.into(),
         user_id: None,
         project_id: Some(format!("project-{}", resource % 3)),
-        metadata: json!({"of": name, "vcpus": 2}).as_object().unwrap().clone(),
+        metadata: metadata(&json!({"of": name, "vcpus": 2})),
         resource_id: name,
         timestamp: Timestamp::from_micros(noon() + seconds * SECOND).unwrap(),
         message_id: format!("{number:08x}-c7f6-11f0-8a3c-0242ac110002"),
@@ -88,7 +94,7 @@ pub(crate) fn sound(store: &dyn Store) -> usize {
         for found in some {
             let series = series.iter().find(|series| series.id == found.series).expect("its series");
             let (_, text) = metadata.iter().find(|(id, _)| *id == found.metadata).expect("its metadata");
-            let fields: serde_json::Value = serde_json::from_str(text).unwrap();
+            let fields: Value = serde_json::from_str(text).unwrap();
             assert_eq!(fields["of"], *series.resource_id);
         }
     }

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use sample::wire::Received;
+use sample::wire::{Received, ReceivedMetadata};
 use sample::{Kind, Timestamp};
 use serde_json::json;
 use store::query::Condition;
@@ -41,10 +41,11 @@ fn row(number: i64) -> Row {
         project_id: Some(PROJECTS[number as usize % 2].into()),
         resource_id: if number % 5 == 0 { "shared".into() } else { format!("r{}", number % 4) },
         timestamp: Timestamp::from_micros(BEGIN + number / 4 * 60_000_000).expect("a time"),
-        metadata: json!({"display_name": PROJECTS[number as usize % 2], "vcpus": number % 3})
-            .as_object()
-            .expect("an object")
-            .clone(),
+        metadata: ReceivedMetadata::new(
+            json!({"display_name": PROJECTS[number as usize % 2], "vcpus": number % 3})
+                .as_object()
+                .expect("an object"),
+        ),
         message_id: format!("m{number}"),
         monotonic_time: None,
     })

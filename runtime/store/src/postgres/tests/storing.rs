@@ -4,12 +4,13 @@ use std::thread;
 use std::time::Duration;
 
 use postgres::{Client, NoTls};
+use serde_json::json;
 
 use super::super::partitions::{self, Day};
 use super::*;
 use crate::tests::{
-    DAY, answers_as_a_model_does, noon, nothing_loses_its_metadata, received, row, sound, stores_once,
-    two_writers_store_once,
+    DAY, answers_as_a_model_does, metadata, noon, nothing_loses_its_metadata, received, row, sound,
+    stores_once, two_writers_store_once,
 };
 use crate::{Appended, Row};
 
@@ -135,8 +136,7 @@ fn hostile_samples_are_stored_as_they_came() {
     let place = Place::new();
     let mut sample = received(1, 1, 0);
     sample.resource_id = "naïve-\u{1b}[31m'\";--\\x\u{1f409}".into();
-    sample.metadata.insert("of".into(), sample.resource_id.as_str().into());
-    sample.metadata.insert("nul".into(), "\0".into());
+    sample.metadata = metadata(&json!({"of": sample.resource_id, "vcpus": 2, "nul": "\0"}));
     sample.unit = String::new();
     sample.message_id = "i".repeat(255);
     place.store.writer().unwrap().append(&[sample.into()]).unwrap();

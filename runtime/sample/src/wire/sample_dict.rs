@@ -1,0 +1,96 @@
+//! A sample dict as it came, not looked into yet.
+
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use super::shape::{Shape, items};
+use crate::metadata::OUTER;
+
+/// A sample dict as it came: JSON, and no more is known of it. Its metadata is text still: it is most of the sample, and many samples
+/// have the same.
+#[derive(Clone, Debug)]
+pub struct SampleDict(pub(super) Form);
+
+#[derive(Clone, Debug)]
+pub(super) enum Form {
+    /// An object.
+    Fields {
+        /// All others. The metadata is among them where it is no object.
+        fields: Map<String, Value>,
+        /// The text of an object.
+        metadata: Option<Box<RawValue>>,
+    },
+    /// No object.
+    Other(Value),
+}
+
+impl SampleDict {
+    /// As a JSON value. Metadata that cannot be read (escapes that are no characters, nesting beyond 128 levels) is its text.
+    pub fn into_value(self) -> Value {
+        match self.0 {
+            Form::Other(value) => value,
+            Form::Fields { mut fields, metadata } => {
+                if let Some(metadata) = metadata {
+                    let read = serde_json::from_str(metadata.get());
+                    fields.insert(OUTER.to_owned(), read.unwrap_or_else(|_| metadata.get().into()));
+                }
+                Value::Object(fields)
+            }
+        }
+    }
+}
+
+impl From<Value> for SampleDict {
+    fn from(value: Value) -> Self {
+        let Value::Object(mut fields) = value else { return Self(Form::Other(value)) };
+        let metadata = match fields.get(OUTER) {
+            // A map of JSON values always has a text.
+            Some(Value::Object(metadata)) => serde_json::value::to_raw_value(metadata).ok(),
+            _ => None,
+        };
+        if metadata.is_some() {
+            fields.swap_remove(OUTER);
+        }
+        Self(Form::Fields { fields, metadata })
+    }
+}
+
+impl<'de> Deserialize<'de> for SampleDict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::read(deserializer)
+    }
+}
+
+impl Shape for SampleDict {
+    fn object<'de, A: MapAccess<'de>>(first: Option<String>, mut rest: A) -> Result<Self, A::Error> {
+        let (mut fields, mut metadata) = (Map::with_capacity(16), None);
+        let mut next = first;
+        while let Some(key) = next {
+            // Of a key that comes twice, the last one counts, as in Python.
+            if key == OUTER {
+                let text: Box<RawValue> = rest.next_value()?;
+                fields.swap_remove(OUTER);
+                metadata = None;
+                if text.get().starts_with('{') {
+                    metadata = Some(text);
+                } else {
+                    let value = serde_json::from_str(text.get()).map_err(Error::custom)?;
+                    fields.insert(key, value);
+                }
+            } else {
+                fields.insert(key, rest.next_value()?);
+            }
+            next = rest.next_key()?;
+        }
+        Ok(Self(Form::Fields { fields, metadata }))
+    }
+
+    fn list<'de, A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        Ok(Self::other(Value::Array(items(list)?)))
+    }
+
+    fn other(value: Value) -> Self {
+        Self(Form::Other(value))
+    }
+}
