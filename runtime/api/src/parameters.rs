@@ -28,6 +28,22 @@ pub(crate) enum Times {
     Refused,
 }
 
+/// The first and the last time that are asked for, without what a search_offset adds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Asked {
+    from: Option<Timestamp>,
+    until: Option<Timestamp>,
+}
+
+impl Asked {
+    /// What of a span is within; none where nothing is.
+    pub(crate) fn within(self, first: Timestamp, last: Timestamp) -> Option<(Timestamp, Timestamp)> {
+        let first = self.from.map_or(first, |from| first.max(from));
+        let last = self.until.map_or(last, |until| last.min(until));
+        (first <= last).then_some((first, last))
+    }
+}
+
 impl Parameters {
     /// Splits a query; `known` are the parameters that the request has.
     pub(crate) fn parse(query: Option<&str>, known: &[&str]) -> Result<Self, Fault> {
@@ -99,8 +115,25 @@ impl Parameters {
         Ok(functions.into_iter().zip(of.map(|of| of.filter(|of| !of.is_empty()))).collect())
     }
 
+    /// The times of the conditions, of which [`Self::filter`] says whether they are any.
+    pub(crate) fn asked(&self) -> Result<Asked, Fault> {
+        let mut asked = Asked::default();
+        for condition in self.conditions()?.iter().filter(|condition| condition.field == "timestamp") {
+            match condition.operator {
+                "gt" | "ge" => asked.from = Timestamp::parse(condition.value).ok(),
+                "lt" | "le" => asked.until = Timestamp::parse(condition.value).ok(),
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+
     /// The filter that all conditions make together.
     pub(crate) fn filter(&self, times: Times) -> Result<Filter, Fault> {
+        filter(&self.conditions()?, times)
+    }
+
+    fn conditions(&self) -> Result<Vec<Condition<'_>>, Fault> {
         let (fields, values) = (self.all("q.field"), self.all("q.value"));
         let (operators, kinds) = (self.all("q.op"), self.all("q.type"));
         if fields.len() != values.len() || operators.len() > fields.len() || kinds.len() > fields.len() {
@@ -111,7 +144,7 @@ impl Parameters {
         if fields.len() > MAX_CLAUSES {
             return Err(Fault::bad(format!("The query has more than {MAX_CLAUSES} conditions")));
         }
-        let conditions: Vec<_> = (0..fields.len())
+        let conditions = (0..fields.len())
             .map(|at| Condition {
                 field: fields[at],
                 operator: operators.get(at).copied().unwrap_or_default(),
@@ -119,7 +152,7 @@ impl Parameters {
                 kind: kinds.get(at).copied().unwrap_or_default(),
             })
             .collect();
-        filter(&conditions, times)
+        Ok(conditions)
     }
 }
 

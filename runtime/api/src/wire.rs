@@ -12,6 +12,7 @@ use serde_json::{Map, Number, Value};
 use crate::fault::Fault;
 use crate::flatten::flatten;
 use crate::links::Base;
+use crate::parameters::Asked;
 
 /// The most bytes of an answer. Names repeat in flattened metadata, so an answer may be far larger than what was read for it.
 pub(crate) const MAX_ANSWER: usize = 128 << 20;
@@ -231,8 +232,9 @@ impl<'a> Resource<'a> {
 }
 
 /// `Statistics`. Where aggregates were chosen, there are these alone, as in Ceilometer: each in `aggregate`, and the usual ones under
-/// their own names as well.
-pub(crate) struct Statistics<'a>(pub &'a store::Statistics);
+/// their own names as well. The duration is what of it lies within the time that is asked for; null where a `search_offset` found samples
+/// outside of that alone.
+pub(crate) struct Statistics<'a>(pub &'a store::Statistics, pub Asked);
 
 impl Serialize for Statistics<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -260,9 +262,11 @@ impl Serialize for Statistics<'_> {
                 chosen.iter().map(|(name, value)| (name.clone(), Value::from(*value))).collect();
             map.serialize_entry("aggregate", &values)?;
         }
-        map.serialize_entry("duration", &it.duration)?;
-        map.serialize_entry("duration_start", &it.duration_start.to_string())?;
-        map.serialize_entry("duration_end", &it.duration_end.to_string())?;
+        let span = self.1.within(it.duration_start, it.duration_end);
+        let seconds = span.map(|(first, last)| (last.micros() - first.micros()) as f64 / 1e6);
+        map.serialize_entry("duration", &seconds)?;
+        map.serialize_entry("duration_start", &span.map(|(first, _)| first.to_string()))?;
+        map.serialize_entry("duration_end", &span.map(|(_, last)| last.to_string()))?;
         map.serialize_entry("period", &it.period)?;
         map.serialize_entry("period_start", &it.period_start.to_string())?;
         map.serialize_entry("period_end", &it.period_end.to_string())?;

@@ -28,12 +28,15 @@ pub(super) async fn statistics(
     let aggregates = parameters.aggregates()?.into_iter();
     let aggregates: Vec<Aggregate> =
         aggregates.map(|(function, of)| Aggregate::parse(function, of)).collect::<Result<_, _>>()?;
+    let asked = parameters.asked()?;
     let filter = who.scope(parameters.filter(Times::Allowed)?)?;
     let mut query = StatisticsQuery::new(&name(meter)?, filter)?.group_by(groups).aggregates(aggregates);
     if let Some(period) = period {
         query = query.period(period)?;
     }
     app.queries
-        .read(&who, move |reader| wire::list(store::statistics(reader, &query)?.iter().map(Statistics)))
+        .read(&who, move |reader| {
+            wire::list(store::statistics(reader, &query)?.iter().map(|found| Statistics(found, asked)))
+        })
         .await
 }

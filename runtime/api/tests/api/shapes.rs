@@ -173,6 +173,19 @@ fn a_search_offset_widens_the_time() {
     let count = |query: &str| server.found(&format!("/v2/samples?{query}")).as_array().unwrap().len();
     assert_eq!(count(time), 1);
     assert_eq!(count(&format!("{time}&q.field=search_offset&q.op=eq&q.value=2")), 3);
+
+    // Of the same samples, the duration is that within the time that is asked for.
+    let span = |time: &str, offset: u32| {
+        let query = format!("{time}&q.field=search_offset&q.op=eq&q.value={offset}");
+        let found = server.found(&format!("/v2/meters/cpu/statistics?{query}"));
+        let found = &found.as_array().unwrap()[0];
+        (found["count"].clone(), found["duration"].clone(), found["duration_start"].clone())
+    };
+    let since = "q.field=timestamp&q.op=ge&q.value=2026-01-31T12:02:00";
+    assert_eq!(span(since, 0), (json!(1), json!(0.0), json!("2026-01-31T12:02:00")));
+    assert_eq!(span(since, 1), (json!(2), json!(0.0), json!("2026-01-31T12:02:00")));
+    let nothing = "q.field=timestamp&q.op=ge&q.value=2026-01-31T12:05:00";
+    assert_eq!(span(nothing, 4), (json!(2), json!(null), json!(null)));
 }
 
 #[test]
