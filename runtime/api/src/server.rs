@@ -3,10 +3,10 @@
 //! ```text
 //!  accept ──▶ handshake ──▶ headers ──▶ body ──▶ answer ──▶ headers …            every arrow has its time,
 //!  at most N   10 s          10 s        30 s     │                              and so has the whole
-//!                                                 └─ after LIFETIME the last one, which has GRACE to be taken
+//!                                                 └─ after 60 s the last one, which has 60 s to be taken
 //! ```
 //! A connection that has ended gives its place to the next one in the kernel's queue; how long that takes at most is
-//! `LIFETIME + GRACE`, whatever the other side does.
+//! `lifetime` and `grace` of the [`Limits`], whatever the other side does.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,10 +33,6 @@ use crate::settings::{Limits, MAX_PROJECTS, Settings, Token};
 use crate::sink::Sink;
 use crate::tls::acceptor;
 
-/// How long a connection takes requests.
-const LIFETIME: Duration = Duration::from_secs(60);
-/// How long it has for its last answer.
-const GRACE: Duration = Duration::from_secs(60);
 /// How long connections have at the end.
 const FAREWELL: Duration = Duration::from_secs(10);
 /// Bytes of a request's headers: three times what a query may have, for it may be escaped.
@@ -212,14 +208,14 @@ impl Connection {
         let mut http = pin!(http);
         let ended = tokio::select! {
             ended = http.as_mut() => Some(ended),
-            () = sleep(LIFETIME) => None,
+            () = sleep(self.limits.lifetime) => None,
             _ = self.ending.changed() => None,
         };
         let ended = match ended {
             Some(ended) => ended,
             None => {
                 http.as_mut().graceful_shutdown();
-                match timeout(GRACE, http).await {
+                match timeout(self.limits.grace, http).await {
                     Ok(ended) => ended,
                     Err(late) => return self.broken("an answer that was not taken", &late),
                 }

@@ -78,6 +78,10 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// How long a request's body may take.
     pub body_timeout: Duration,
+    /// How long a connection takes requests.
+    pub lifetime: Duration,
+    /// How long it then has for its last answer.
+    pub grace: Duration,
 }
 
 impl Default for Limits {
@@ -89,6 +93,8 @@ impl Default for Limits {
             max_body: 1 << 20,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            lifetime: Duration::from_secs(60),
+            grace: Duration::from_secs(60),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! Who connects, and to what.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nephoscope_api::{Client, ClientError, ServeError, Settings, Tls};
+use serde_json::json;
 use store::Sqlite;
 
-use crate::server::{ADMIN, Server, read, settings};
+use crate::server::{ADMIN, Server, read, row, settings};
 
 fn refused(settings: Settings) -> ServeError {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -72,6 +74,37 @@ fn what_is_no_http_is_ended() {
         assert_ne!(read(&mut stream).status, 200, "{garbage:?}");
     }
     assert_eq!(server.get("/healthz").status, 200);
+}
+
+#[test]
+fn who_does_not_take_an_answer_gives_the_place_up() {
+    const SAMPLES: usize = 300;
+    let mut settings = settings();
+    (settings.limits.connections, settings.limits.queries) = (1, 1);
+    (settings.limits.lifetime, settings.limits.grace) = (Duration::from_secs(5), Duration::from_secs(5));
+    let server = Server::with(settings);
+    // More than the kernel keeps for both sides.
+    let large: Vec<_> = (0..SAMPLES)
+        .map(|number| {
+            row(json!({
+                "message_id": number.to_string(), "source": "s", "counter_name": "large", "counter_type": "gauge",
+                "counter_volume": 1, "resource_id": "r", "timestamp": "2026-01-31T12:00:00",
+                "resource_metadata": {"of": number, "text": "x".repeat(30_000)},
+            }))
+        })
+        .collect();
+    server.store.writer().unwrap().append(&large).unwrap();
+    let mut slow = server.connect();
+    let request =
+        format!("GET /v2/meters/large?limit={SAMPLES} HTTP/1.1\r\nHost: a\r\nX-Auth-Token: {ADMIN}\r\n\r\n");
+    slow.write_all(request.as_bytes()).unwrap();
+    let mut first = [0; 12];
+    slow.read_exact(&mut first).unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    assert_eq!(server.get("/v2/meters").status, 200, "the one place, and the one query, are free again");
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    assert!(rest.len() < SAMPLES * 30_000, "{} bytes were sent", rest.len());
 }
 
 #[test]
