@@ -22,11 +22,9 @@ pub const MAX_BODY: usize = 4 * 1024 * 1024;
 /// Most samples of a message that are read: what fits into the largest body, were each as small as can be.
 pub const MAX_SAMPLES: usize = 10_000;
 
-/// The key by which serde_json, as it is built here, tells a number from an object.
+/// A key by which serde_json, as it is built here, tells a number from an object: a reader that is built so takes the object for a
+/// broken number, and the whole message with it. Tenants name some keys (an image's properties).
 pub(crate) const NUMBER_TOKEN: &str = "$serde_json::private::Number";
-/// What that key and its like begin with. A reader that is built so takes an object with one for something else, or the whole message for
-/// broken. Tenants name some keys (an image's properties).
-pub(crate) const PRIVATE_KEYS: &str = "$serde_json::private::";
 
 /// What a JSON object amounts to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,8 +37,8 @@ pub(crate) struct Measure {
     pub bad_number: bool,
     /// A text or a key has a NUL, which neither PostgreSQL nor C programs hold.
     pub nul: bool,
-    /// A key begins with [`PRIVATE_KEYS`].
-    pub private_key: bool,
+    /// A key is [`NUMBER_TOKEN`].
+    pub number_token: bool,
     /// Nested deeper than [`MAX_DEPTH`]; the walk went no further.
     pub too_deep: bool,
 }
@@ -62,7 +60,7 @@ impl Measure {
             signed: self.signed + other.signed,
             bad_number: self.bad_number | other.bad_number,
             nul: self.nul | other.nul,
-            private_key: self.private_key | other.private_key,
+            number_token: self.number_token | other.number_token,
             too_deep: self.too_deep | other.too_deep,
         }
     }
@@ -72,11 +70,6 @@ impl Measure {
         self.bytes > 2 * MAX_METADATA || self.signed > MAX_SIGNED
     }
 
-    /// Whether a received sample of this measure is refused.
-    pub(crate) fn is_refused(&self) -> bool {
-        self.too_deep || self.too_large() || self.bad_number
-    }
-
     fn object(&mut self, fields: &Map<String, Value>, outer: usize, depth: usize) {
         for (key, value) in fields {
             if self.too_large() || self.too_deep {
@@ -84,7 +77,7 @@ impl Measure {
             }
             self.bytes += key.len() + 4;
             self.nul |= key.contains('\0');
-            self.private_key |= key.starts_with(PRIVATE_KEYS);
+            self.number_token |= key == NUMBER_TOKEN;
             self.value(value, outer + key.len() + 1, depth);
         }
     }

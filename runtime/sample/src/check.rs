@@ -4,7 +4,7 @@
 //! faulty sample of ours would stop its queue and burn a core. So a sample with a fault never leaves the host; it is
 //! counted and logged under its fault's label.
 
-use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_FLATTENED, MAX_METADATA, MAX_TEXT, Measure, PRIVATE_KEYS};
+use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_FLATTENED, MAX_METADATA, MAX_TEXT, Measure, NUMBER_TOKEN};
 use crate::{Sample, Volume};
 
 /// Microseconds since 1970 at the end of the year 9999, where Python's calendar ends.
@@ -52,7 +52,7 @@ pub enum Fault {
     #[error("a text of the metadata has a NUL character")]
     MetadataNul,
     /// A key of the metadata that a reader of JSON would take for something else.
-    #[error("a key of the metadata begins with {PRIVATE_KEYS}, which readers take for a mark of their own")]
+    #[error("a key of the metadata is {NUMBER_TOKEN}, which readers take for the mark of a number")]
     MetadataKey,
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn metadata(measure: &Measure) -> Result<(), Fault> {
     ensure(measure.bytes <= MAX_METADATA && measure.signed <= MAX_FLATTENED, Fault::MetadataSize)?;
     ensure(!measure.bad_number, Fault::MetadataNumber)?;
     ensure(!measure.nul, Fault::MetadataNul)?;
-    ensure(!measure.private_key, Fault::MetadataKey)
+    ensure(!measure.number_token, Fault::MetadataKey)
 }
 
 /// A text that names something.
@@ -195,8 +195,7 @@ mod tests {
             (with("a", deep), Fault::MetadataDepth),
             (with("a", huge), Fault::MetadataNumber),
             (with("a\0", json!(1)), Fault::MetadataNul),
-            (with("a", json!({ "$serde_json::private::Number": "x" })), Fault::MetadataKey),
-            (with("a", json!({ "$serde_json::private::RawValue": "x" })), Fault::MetadataKey),
+            (with("a", json!({ (NUMBER_TOKEN): "x" })), Fault::MetadataKey),
         ];
         for (sample, fault) in &cases {
             assert_eq!(check(sample), Err(*fault));

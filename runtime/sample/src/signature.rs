@@ -84,19 +84,27 @@ pub fn verify(message: &Map<String, Value>, secret: &Secret) -> bool {
         return true;
     }
     let measure = Measure::of(message, 0);
-    !measure.too_large() && !measure.too_deep && verify_measured(message, &[], secret)
+    let claimed = claimed(message).filter(|_| !measure.too_large() && !measure.too_deep);
+    claimed.is_some_and(|claimed| is_signature(&claimed, message, &[], secret))
 }
 
-/// [`verify`] for a sample that was found to be within bounds. Its metadata's text to sign, where it is not among the fields, comes
-/// ready-made.
-pub(crate) fn verify_measured(message: &Map<String, Value>, metadata: &[u8], secret: &Secret) -> bool {
-    let Some(keyed) = &secret.0 else { return true };
-    let Some(claimed) = message.get(SIGNATURE).and_then(Value::as_str).and_then(from_hex) else {
-        return false;
-    };
+/// What `message_signature` of a sample dict says, if it is of the form of a signature.
+pub(crate) fn claimed(message: &Map<String, Value>) -> Option<[u8; 32]> {
+    message.get(SIGNATURE).and_then(Value::as_str).and_then(from_hex)
+}
+
+/// Whether this is the signature of a sample that was found to be within bounds. Its metadata's text to sign, where that is not among the
+/// fields, comes ready-made. With an empty secret nothing is.
+pub(crate) fn is_signature(
+    claimed: &[u8; 32],
+    message: &Map<String, Value>,
+    metadata: &[u8],
+    secret: &Secret,
+) -> bool {
+    let Some(keyed) = &secret.0 else { return false };
     let mut signing = keyed.clone();
     signing.update(&text_of(message, metadata));
-    signing.verify_slice(&claimed).is_ok()
+    signing.verify_slice(claimed).is_ok()
 }
 
 fn from_hex(text: &str) -> Option<[u8; 32]> {

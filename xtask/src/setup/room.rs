@@ -1,6 +1,7 @@
 //! Room on the disk. Whoever runs out of it half-way sees a hundred other faults: a package that does not install, a broker that takes
 //! no more messages.
 
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -40,11 +41,21 @@ fn gib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 30)
 }
 
-/// Bytes that a folder takes on the disk. What vanishes meanwhile does not count.
+/// Bytes that a folder takes on the disk. What vanishes meanwhile does not count; what builds before left there does.
 fn size(folder: &Path) -> u64 {
-    let Ok(entries) = fs::read_dir(folder) else { return 0 };
-    let entries = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
-    entries.map(|(path, found)| if found.is_dir() { size(&path) } else { found.blocks() * 512 }).sum()
+    fn add(folder: &Path, linked: &mut HashSet<(u64, u64)>) -> u64 {
+        let Ok(entries) = fs::read_dir(folder) else { return 0 };
+        let entries = entries.flatten().filter_map(|entry| Some((entry.path(), entry.metadata().ok()?)));
+        entries
+            .map(|(path, found)| match found.is_dir() {
+                true => add(&path, linked),
+                // Cargo links what it has built to a second place.
+                false if found.nlink() > 1 && !linked.insert((found.dev(), found.ino())) => 0,
+                false => found.blocks() * 512,
+            })
+            .sum()
+    }
+    add(folder, &mut HashSet::new())
 }
 
 #[cfg(test)]
@@ -58,6 +69,7 @@ mod tests {
         let folder = scratch.path().join("debug/deps");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("program"), vec![1; 3 << 20]).unwrap();
+        fs::hard_link(folder.join("program"), scratch.path().join("debug/program")).unwrap();
         let target = scratch.path();
         check(target, LEAST + (3 << 20), LEAST).unwrap();
         check(target, 2 << 20, 2 << 20).unwrap();

@@ -7,19 +7,29 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use lab::process::Mark;
 use serde_json::Value;
 
 use crate::cargo::cargo;
 use crate::root::as_root;
 
+/// How long a program is waited for.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// Without a line from it.
+    silence: Duration,
+    /// For it to end what it has started, once it is asked to end.
+    grace: Duration,
+}
+
 /// A harness writes a line for each test, and no test takes a quarter of this. One that hangs would hold up all that
 /// come after it.
-const SILENCE: Duration = Duration::from_secs(15 * 60);
-/// What an ended program gets to end what it has started.
-const GRACE: Duration = Duration::from_secs(30);
+const PATIENCE: Patience = Patience { silence: Duration::from_secs(15 * 60), grace: Duration::from_secs(30) };
+/// How often a program that writes nothing is looked at.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,60 +121,94 @@ impl Counted for Command {
     }
 
     fn counted_by(&mut self, reader: Reader, count: &mut Count) -> Result<()> {
-        run_counted(self, reader, count, SILENCE)
+        run_counted(self, reader, count, PATIENCE)
     }
 }
 
-/// Runs the command; one that writes nothing for as long as `silence` is ended.
-fn run_counted(command: &mut Command, reader: Reader, count: &mut Count, silence: Duration) -> Result<()> {
+/// Runs the command; one that writes nothing for too long is ended.
+fn run_counted(command: &mut Command, reader: Reader, count: &mut Count, patience: Patience) -> Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
     let mut child =
         command.stdout(Stdio::piped()).spawn().with_context(|| format!("failed to start {name}"))?;
     let output = child.stdout.take().context("the tests have no output")?;
-    let pid = child.id();
     let (line_came, lines) = channel();
-    let watch = std::thread::spawn(move || end_when_silent(pid, &lines, silence));
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line?;
-        let _ = line_came.send(());
+    // It is not waited for: what a program leaves behind may hold its output open.
+    std::thread::spawn(move || {
+        let lines = BufReader::new(output).split(b'\n').map_while(Result::ok);
+        lines.map(|line| line_came.send(line)).take_while(Result::is_ok).for_each(drop);
+    });
+    let mut show = |line: Vec<u8>| {
         let line = String::from_utf8_lossy(&line);
         println!("{line}");
         if let Some(result) = reader(&line) {
             count.passed += result.passed;
             count.failed += result.failed;
         }
+    };
+    let mut heard = Instant::now();
+    let status = loop {
+        match lines.recv_timeout(LOOK) {
+            Ok(line) => {
+                heard = Instant::now();
+                show(line);
+                continue;
+            }
+            // Its output has ended, and it may still do something.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let status = child.try_wait()?;
+        if status.is_some() || heard.elapsed() >= patience.silence {
+            break status;
+        }
+    };
+    if status.is_none() {
+        end(child.id(), patience.grace, &lines, &mut show);
     }
-    // Before the process is waited for: until then its id is given to no other.
-    drop(line_came);
-    let was_silent = watch.join().unwrap_or(false);
-    let status = child.wait()?;
-    if was_silent {
-        count.failed += 1;
-        bail!("the tests were ended: they wrote nothing for {} s", silence.as_secs());
+    // The last lines, of a program that has ended.
+    lines.try_iter().for_each(show);
+    match status {
+        None => {
+            count.failed += 1;
+            bail!("the tests were ended: they wrote nothing for {} s", patience.silence.as_secs())
+        }
+        Some(status) if !status.success() => bail!("the tests ended with {status}"),
+        Some(_) => Ok(()),
     }
-    if !status.success() {
-        bail!("the tests ended with {status}");
-    }
-    Ok(())
 }
 
-/// Ends the process when no line comes for as long as `silence`; tells whether it had to.
-fn end_when_silent(pid: u32, lines: &Receiver<()>, silence: Duration) -> bool {
-    loop {
-        match lines.recv_timeout(silence) {
-            Ok(()) => {}
-            Err(RecvTimeoutError::Disconnected) => return false,
-            Err(RecvTimeoutError::Timeout) => break,
-        }
-    }
+/// Ends a process, and after a while what it has started, too.
+fn end(pid: u32, grace: Duration, lines: &Receiver<Vec<u8>>, show: &mut impl FnMut(Vec<u8>)) {
+    let mut family = Vec::new();
+    family_of(pid, &mut family);
     // By sudo's id, where the tests run through sudo, which passes a SIGTERM on; and sudo's own belong to root.
-    for (signal, wait) in [("-TERM", GRACE), ("-KILL", Duration::ZERO)] {
-        let _ = as_root("kill").args([signal, &pid.to_string()]).status();
-        if lines.recv_timeout(wait) == Err(RecvTimeoutError::Disconnected) {
-            break;
+    let signal = |name: &str, processes: &[Mark]| {
+        let ids: Vec<String> = processes.iter().map(|mark| mark.pid.to_string()).collect();
+        let _ = as_root("kill").arg(name).args(ids).status();
+    };
+    signal("-TERM", &family[..family.len().min(1)]);
+    let started = Instant::now();
+    while started.elapsed() < grace && family.iter().any(|mark| mark.is_running()) {
+        if let Ok(line) = lines.recv_timeout(LOOK) {
+            show(line);
         }
     }
-    true
+    family.retain(|mark| mark.is_running());
+    if !family.is_empty() {
+        signal("-KILL", &family);
+    }
+}
+
+/// A process, and all that it has started.
+fn family_of(pid: u32, family: &mut Vec<Mark>) {
+    family.extend(Mark::of(pid));
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    for thread in threads {
+        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
+            family_of(child, family);
+        }
+    }
 }
 
 /// Reads "test result: ok. 4 passed; 0 failed; …".
@@ -179,6 +223,9 @@ fn result_of(line: &str) -> Option<Count> {
 mod tests {
     use super::*;
 
+    const SHORT: Patience =
+        Patience { silence: Duration::from_millis(300), grace: Duration::from_millis(300) };
+
     #[test]
     fn result_lines_of_cargo_test_are_added_up() {
         let line = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.37s";
@@ -187,14 +234,29 @@ mod tests {
     }
 
     #[test]
-    fn a_program_that_falls_silent_is_ended_and_counts_as_failed() {
+    fn a_program_that_falls_silent_is_ended_with_its_children_and_counts_as_failed() {
         let mut count = Count::default();
         let result = "test result: ok. 2 passed; 0 failed; 0 ignored";
         let mut silent = Command::new("sh");
-        silent.args(["-c", &format!("echo '{result}'; exec sleep 600")]);
-        let error = run_counted(&mut silent, result_of, &mut count, Duration::from_millis(300)).unwrap_err();
+        // The child holds the output open, whatever becomes of the shell.
+        silent.args(["-c", &format!("echo '{result}'; sleep 600; echo never")]);
+        let started = Instant::now();
+        let error = run_counted(&mut silent, result_of, &mut count, SHORT).unwrap_err();
         assert_eq!(error.to_string(), "the tests were ended: they wrote nothing for 0 s");
         assert_eq!(count, Count { passed: 2, failed: 1 });
+        assert!(started.elapsed() < Duration::from_secs(300), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_program_that_closes_its_output_is_waited_for_and_may_fall_silent() {
+        let run = |script: &str, patience| {
+            let mut count = Count::default();
+            run_counted(Command::new("sh").args(["-c", script]), result_of, &mut count, patience)
+        };
+        let error = run("exec >&-; sleep 1; exit 3", PATIENCE).unwrap_err().to_string();
+        assert_eq!(error, "the tests ended with exit status: 3");
+        let error = run("exec >&-; sleep 600", SHORT).unwrap_err().to_string();
+        assert!(error.contains("wrote nothing"), "{error}");
     }
 
     #[test]
@@ -202,7 +264,7 @@ mod tests {
         let mut count = Count::default();
         let mut slow = Command::new("sh");
         slow.args(["-c", "for i in 1 2 3 4; do sleep 0.5; echo line; done"]);
-        run_counted(&mut slow, result_of, &mut count, Duration::from_secs(30)).unwrap();
+        run_counted(&mut slow, result_of, &mut count, PATIENCE).unwrap();
         assert_eq!(count, Count::default());
     }
 }

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode};
 use sample::bounds::MAX_DEPTH;
 use sample::check::check;
 use sample::signature::Secret;
-use sample::wire::{MetadataCache, Received};
+use sample::wire::{Received, SampleReader};
 use sample::{Metadata, Sample, Timestamp, Volume};
 use serde_json::{Map, Number, Value};
 use store::Row;
@@ -128,9 +128,9 @@ fn sample(
         *metadata = nested(std::mem::take(metadata))?;
     }
     // It comes from one who has shown a token, so no signature is asked for.
-    let received =
-        Received::read(Value::Object(fields).into(), &Secret::new(""), &mut MetadataCache::default())
-            .map_err(|refusal| Fault::bad(format!("Invalid sample: {refusal}")))?;
+    let received = SampleReader::new(Secret::new(""))
+        .read(Value::Object(fields).into())
+        .map_err(|refusal| Fault::bad(format!("Invalid sample: {refusal}")))?;
     let sample = published(&received, id);
     check(&sample).map_err(|fault| Fault::bad(format!("Invalid sample: {fault}")))?;
     Ok((received, sample))

@@ -12,7 +12,7 @@ use api::sink::Published;
 use api::{Settings, Sink, Token};
 use sample::Sample;
 use sample::signature::Secret;
-use sample::wire::{MetadataCache, Received};
+use sample::wire::SampleReader;
 use serde_json::{Value, json};
 use store::{Row, Sqlite, Store};
 use tempfile::TempDir;
@@ -232,7 +232,7 @@ pub fn read(stream: &mut TcpStream) -> Answer {
 }
 
 pub fn row(fields: Value) -> Row {
-    Row::from(Received::read(fields.into(), &Secret::new(""), &mut MetadataCache::default()).unwrap())
+    Row::from(SampleReader::new(Secret::new("")).read(fields.into()).unwrap())
 }
 
 fn cpu(minute: u32, volume: &str) -> Row {

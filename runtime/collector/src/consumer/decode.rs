@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::{io, thread};
 
 use sample::signature::Secret;
-use sample::wire::{self, MetadataCache, Notification, Received, Refusal};
+use sample::wire::{self, Notification, Refusal, SampleReader};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::mpsc::Receiver;
@@ -94,14 +94,14 @@ impl Decoder {
             let (decoder, work, decoded) = (self.clone(), work.clone(), decoded.clone());
             thread::Builder::new().name(format!("decode-{number}")).spawn(move || {
                 let _end = CloseOnPanic(&work);
-                let mut cache = MetadataCache::default();
+                let mut reader = SampleReader::new(decoder.secret.clone());
                 loop {
                     let message = work.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
                     let Some(message) = message else { break };
                     if message.token.session != decoder.session.load(Relaxed) {
                         continue;
                     }
-                    if decoded.send(decoder.decode(message, &mut cache)).is_err() {
+                    if decoded.send(decoder.decode(message, &mut reader)).is_err() {
                         break;
                     }
                 }
@@ -111,7 +111,7 @@ impl Decoder {
     }
 
     /// Reads a message. Whatever is in it, there is an answer.
-    pub(super) fn decode(&self, message: Message, cache: &mut MetadataCache) -> Decoded {
+    pub(super) fn decode(&self, message: Message, reader: &mut SampleReader) -> Decoded {
         let Message { token, origin, body, cut_from } = message;
         let refuse = |label: &'static str, fault: String| {
             self.counters.refuse(label);
@@ -132,7 +132,7 @@ impl Decoder {
         let mut rows = Vec::with_capacity(samples.len());
         let mut refused = Vec::new();
         for (index, sample) in samples.into_iter().enumerate() {
-            match Received::read(sample, &self.secret, cache) {
+            match reader.read(sample) {
                 Ok(sample) => rows.push(Row::from(sample)),
                 Err(refusal) => {
                     self.counters.refuse(refusal.label());
@@ -232,7 +232,7 @@ mod tests {
     }
 
     fn decode(decoder: &Decoder, message: Message) -> Decoded {
-        decoder.decode(message, &mut MetadataCache::default())
+        decoder.decode(message, &mut SampleReader::new(decoder.secret.clone()))
     }
 
     fn signed(number: u64) -> Value {

@@ -21,11 +21,12 @@ mod received;
 mod received_metadata;
 mod sample_dict;
 mod shape;
+mod text;
 
 pub use decode::{DecodeError, Notification, decode};
 pub use encode::{Heading, encode, encode_line};
-pub use received::{Received, Refusal};
-pub use received_metadata::{MetadataCache, ReceivedMetadata};
+pub use received::{Received, Refusal, SampleReader};
+pub use received_metadata::ReceivedMetadata;
 pub use sample_dict::SampleDict;
 
 #[cfg(test)]

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Number, Value};
 
-use super::received_metadata::{MetadataCache, ReceivedMetadata};
+use super::received_metadata::{Cache, ReceivedMetadata, Understood, measure, signed};
 use super::sample_dict::{Form, SampleDict};
 use crate::bounds::{MAX_DEPTH, MAX_DIGITS, MAX_METADATA, MAX_SIGNED, MAX_TEXT, Measure};
 use crate::check::is_text;
 use crate::metadata::OUTER;
-use crate::signature::{Secret, verify_measured};
+use crate::signature::{Secret, claimed, is_signature};
 use crate::{Kind, Timestamp};
 
 /// A sample dict that was received and understood.
@@ -75,7 +75,19 @@ impl Refusal {
     }
 }
 
-impl Received {
+/// Reads samples that came from outside. It remembers the metadata that it has understood, so that each thread has one of its own.
+#[derive(Debug)]
+pub struct SampleReader {
+    secret: Secret,
+    cache: Cache,
+}
+
+impl SampleReader {
+    /// For samples that are signed with this secret; with an empty one, for all.
+    pub fn new(secret: Secret) -> Self {
+        Self { secret, cache: Cache::default() }
+    }
+
     /// Verifies the signature and reads the fields.
     ///
     /// Fields that the genuine notification agent takes as null (unit, user, project, metadata) may be null or missing here;
@@ -83,32 +95,13 @@ impl Received {
     ///
     /// # Errors
     /// [`Refusal`] names the first thing that is wrong.
-    pub fn read(sample: SampleDict, secret: &Secret, cache: &mut MetadataCache) -> Result<Self, Refusal> {
-        let Form::Fields { mut fields, metadata: raw } = sample.0 else { return Err(Refusal::NotAnObject) };
-        let (metadata, is_new) = understood(raw.as_ref().map_or("{}", |raw| raw.get()), cache)?;
-        let measure = Measure::of(&fields, 0).and(&metadata.measure);
-        if measure.too_deep {
-            return Err(Refusal::field("sample", format!("nested deeper than {MAX_DEPTH} levels")));
-        }
-        if measure.too_large() {
-            let fault =
-                format!("larger than {} bytes, or {MAX_SIGNED} with its names flattened", 2 * MAX_METADATA);
-            return Err(Refusal::field("sample", fault));
-        }
-        if measure.bad_number {
-            let fault = format!("a number of it has more than {MAX_DIGITS} characters or is not finite");
-            return Err(Refusal::field("sample", fault));
-        }
-        if !verify_measured(&fields, &metadata.signed, secret) {
-            return Err(Refusal::Signature);
-        }
-        if let Some(raw) = raw.filter(|_| is_new) {
-            cache.remember(raw, metadata.clone());
-        }
+    pub fn read(&mut self, sample: SampleDict) -> Result<Received, Refusal> {
+        let Form::Fields { mut fields, metadata } = sample.0 else { return Err(Refusal::NotAnObject) };
+        let metadata = self.verified(&fields, metadata.unwrap_or_else(|| "{}".to_owned()))?;
         let fields = &mut fields;
         let kind = name(fields, "counter_type")?;
         let timestamp = name(fields, "timestamp")?;
-        Ok(Self {
+        Ok(Received {
             source: name(fields, "source")?,
             meter: name(fields, "counter_name")?,
             kind: kind.parse().map_err(|fault: crate::meter::UnknownKind| {
@@ -133,16 +126,61 @@ impl Received {
             },
         })
     }
+
+    /// The metadata of this text, of a sample with these fields beside it, if that is within bounds and its signature is right.
+    fn verified(
+        &mut self,
+        fields: &Map<String, Value>,
+        text: String,
+    ) -> Result<Arc<ReceivedMetadata>, Refusal> {
+        let rest = Measure::of(fields, 0);
+        if let Some(known) = self.cache.get(&text) {
+            bounded(rest.and(&known.measure))?;
+            self.verify(fields, &known.signed)?;
+            return Ok(known.metadata.clone());
+        }
+        let metadata: Map<String, Value> = serde_json::from_str(&text)
+            .map_err(|fault| Refusal::field(OUTER, format!("no JSON: {fault}")))?;
+        let measure = measure(&metadata);
+        bounded(rest.and(&measure))?;
+        // One step after the other, so that a forgery costs as little as can be.
+        let is_claimed = !self.secret.is_empty() && claimed(fields).is_some();
+        let signed = if is_claimed { signed(&metadata) } else { Vec::new() };
+        self.verify(fields, &signed)?;
+        let metadata = ReceivedMetadata::new(&metadata);
+        let understood = Understood { metadata: metadata.clone(), measure, signed: signed.into() };
+        self.cache.remember(text, Arc::new(understood));
+        Ok(metadata)
+    }
+
+    fn verify(&self, fields: &Map<String, Value>, metadata: &[u8]) -> Result<(), Refusal> {
+        let is_right = |claimed: [u8; 32]| is_signature(&claimed, fields, metadata, &self.secret);
+        if self.secret.is_empty() || claimed(fields).is_some_and(is_right) {
+            return Ok(());
+        }
+        Err(Refusal::Signature)
+    }
+
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.cache.entries()
+    }
 }
 
-/// The metadata of this text, and whether the cache does not have it yet.
-fn understood(text: &str, cache: &MetadataCache) -> Result<(Arc<ReceivedMetadata>, bool), Refusal> {
-    if let Some(known) = cache.get(text) {
-        return Ok((known, false));
+fn bounded(measure: Measure) -> Result<(), Refusal> {
+    if measure.too_deep {
+        return Err(Refusal::field("sample", format!("nested deeper than {MAX_DEPTH} levels")));
     }
-    let fields: Map<String, Value> =
-        serde_json::from_str(text).map_err(|fault| Refusal::field(OUTER, format!("no JSON: {fault}")))?;
-    Ok((ReceivedMetadata::new(&fields), true))
+    if measure.too_large() {
+        let fault =
+            format!("larger than {} bytes, or {MAX_SIGNED} with its names flattened", 2 * MAX_METADATA);
+        return Err(Refusal::field("sample", fault));
+    }
+    if measure.bad_number {
+        let fault = format!("a number of it has more than {MAX_DIGITS} characters or is not finite");
+        return Err(Refusal::field("sample", fault));
+    }
+    Ok(())
 }
 
 /// A text that must be there.

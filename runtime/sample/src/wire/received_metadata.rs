@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -16,35 +15,26 @@ use crate::signature::flatten_fields;
 
 /// Bytes of an instance's metadata, as a rule: one allocation instead of five.
 const USUAL: usize = 1536;
-/// What is remembered, in bytes of texts: some ten thousand instances'.
+/// What is remembered, in bytes: some ten thousand instances'.
 const REMEMBERED: usize = 32 << 20;
 /// What an entry takes beside its texts.
 const ENTRY: usize = 256;
 
-/// `resource_metadata` of a received sample.
+/// `resource_metadata` of a received sample, as it is stored.
 #[derive(Debug)]
 pub struct ReceivedMetadata {
-    text: String,
+    text: Box<str>,
     sha256: [u8; 32],
-    pub(super) measure: Measure,
-    pub(super) signed: Vec<u8>,
 }
 
 impl ReceivedMetadata {
     /// Of these fields.
     pub fn new(fields: &Map<String, Value>) -> Arc<Self> {
-        let measure = Measure::of(fields, OUTER.len() + 1);
-        let (mut signed, mut text) = (Vec::new(), Vec::new());
-        // What is too large to be signed is refused, and costs no more than being measured.
-        if !measure.is_refused() {
-            signed.reserve(USUAL);
-            flatten_fields(&mut OUTER.into(), fields, &mut signed);
-            text.reserve(USUAL);
-            // A map of JSON values always has a text, and it is UTF-8.
-            let _ = serde_json::to_writer(&mut text, fields);
-        }
+        let mut text = Vec::with_capacity(USUAL);
+        // A map of JSON values always has a text, and it is UTF-8.
+        let _ = serde_json::to_writer(&mut text, fields);
         let sha256 = Sha256::digest(&text).into();
-        Arc::new(Self { text: String::from_utf8(text).unwrap_or_default(), sha256, measure, signed })
+        Arc::new(Self { text: String::from_utf8(text).unwrap_or_default().into(), sha256 })
     }
 
     /// As JSON, in the order in which it came, without spaces.
@@ -63,28 +53,49 @@ impl ReceivedMetadata {
     }
 }
 
-/// What has been understood, by the text in which it came. One for each thread that reads samples.
+/// What follows from a metadata's text.
+#[derive(Debug)]
+pub(super) struct Understood {
+    pub metadata: Arc<ReceivedMetadata>,
+    pub measure: Measure,
+    /// What is signed of it; nothing where nothing is verified.
+    pub signed: Box<[u8]>,
+}
+
+/// What metadata amounts to as a part of its sample.
+pub(super) fn measure(fields: &Map<String, Value>) -> Measure {
+    Measure::of(fields, OUTER.len() + 1)
+}
+
+/// What is signed of metadata that is within bounds.
+pub(super) fn signed(fields: &Map<String, Value>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(USUAL);
+    flatten_fields(&mut OUTER.into(), fields, &mut text);
+    text
+}
+
+/// What has been understood, by its text.
 #[derive(Debug, Default)]
-pub struct MetadataCache {
-    known: HashMap<Box<str>, Arc<ReceivedMetadata>>,
+pub(super) struct Cache {
+    known: HashMap<Box<str>, Arc<Understood>>,
     bytes: usize,
 }
 
-impl MetadataCache {
-    pub(super) fn get(&self, text: &str) -> Option<Arc<ReceivedMetadata>> {
+impl Cache {
+    pub(super) fn get(&self, text: &str) -> Option<Arc<Understood>> {
         self.known.get(text).cloned()
     }
 
     /// Remembers what a text means. Only of a sample whose signature was right: others choose their texts to be of no use.
-    pub(super) fn remember(&mut self, text: Box<RawValue>, metadata: Arc<ReceivedMetadata>) {
-        let bytes = text.get().len() + metadata.text.len() + metadata.signed.len() + ENTRY;
+    pub(super) fn remember(&mut self, text: String, understood: Arc<Understood>) {
+        let bytes = text.len() + understood.metadata.text.len() + understood.signed.len() + ENTRY;
         // Forgetting everything when full is crude and costs one reading of each.
         if self.bytes + bytes > REMEMBERED {
             self.known.clear();
             self.bytes = 0;
         }
         self.bytes += bytes;
-        self.known.insert(text.into(), metadata);
+        self.known.insert(text.into(), understood);
     }
 
     #[cfg(test)]

@@ -1,11 +1,14 @@
 //! A sample dict as it came, not looked into yet.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::shape::{Shape, items};
+use super::text::Copy;
 use crate::metadata::OUTER;
+
+/// Bytes of metadata to begin with: most instances' double it once or twice.
+const LEAST: usize = 512;
 
 /// A sample dict as it came: JSON, and no more is known of it. Its metadata is text still: it is most of the sample, and many samples
 /// have the same.
@@ -19,21 +22,22 @@ pub(super) enum Form {
         /// All others. The metadata is among them where it is no object.
         fields: Map<String, Value>,
         /// The text of an object.
-        metadata: Option<Box<RawValue>>,
+        metadata: Option<String>,
     },
     /// No object.
     Other(Value),
 }
 
 impl SampleDict {
-    /// As a JSON value. Metadata that cannot be read (escapes that are no characters, nesting beyond 128 levels) is its text.
+    /// As a JSON value, the metadata after all other fields.
     pub fn into_value(self) -> Value {
         match self.0 {
             Form::Other(value) => value,
             Form::Fields { mut fields, metadata } => {
                 if let Some(metadata) = metadata {
-                    let read = serde_json::from_str(metadata.get());
-                    fields.insert(OUTER.to_owned(), read.unwrap_or_else(|_| metadata.get().into()));
+                    let read =
+                        serde_json::from_str(&metadata).map_or_else(|_| metadata.into(), Value::Object);
+                    fields.insert(OUTER.to_owned(), read);
                 }
                 Value::Object(fields)
             }
@@ -46,7 +50,7 @@ impl From<Value> for SampleDict {
         let Value::Object(mut fields) = value else { return Self(Form::Other(value)) };
         let metadata = match fields.get(OUTER) {
             // A map of JSON values always has a text.
-            Some(Value::Object(metadata)) => serde_json::value::to_raw_value(metadata).ok(),
+            Some(Value::Object(metadata)) => serde_json::to_string(metadata).ok(),
             _ => None,
         };
         if metadata.is_some() {
@@ -69,13 +73,15 @@ impl Shape for SampleDict {
         while let Some(key) = next {
             // Of a key that comes twice, the last one counts, as in Python.
             if key == OUTER {
-                let text: Box<RawValue> = rest.next_value()?;
+                let mut text = Vec::with_capacity(LEAST);
+                rest.next_value_seed(Copy(&mut text))?;
+                let text = String::from_utf8(text).map_err(Error::custom)?;
                 fields.swap_remove(OUTER);
                 metadata = None;
-                if text.get().starts_with('{') {
+                if text.starts_with('{') {
                     metadata = Some(text);
                 } else {
-                    let value = serde_json::from_str(text.get()).map_err(Error::custom)?;
+                    let value = serde_json::from_str(&text).map_err(Error::custom)?;
                     fields.insert(key, value);
                 }
             } else {

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use sample::signature::{Secret, verify};
-use sample::wire::{Heading, MetadataCache, Received, decode, encode};
+use sample::wire::{Heading, SampleReader, decode, encode};
 use sample::{Metadata, Sample, Timestamp};
 use sandbox::{Capability, Guest, Isolation, Module, Outcome, Spec};
 use serde_json::{Map, Value};
@@ -96,13 +96,13 @@ pub(crate) fn run(bytes: &[u8]) {
     let body = encode(Heading::Polling, &sound, &secret);
     let read = decode(&body).expect("what is sent can be read");
     assert_eq!(read.samples.len(), sound.len());
-    let mut cache = MetadataCache::default();
+    let mut reader = SampleReader::new(secret.clone());
     for sample in read.samples {
         let value = sample.clone().into_value();
         let Value::Object(dict) = &value else { panic!("{value}") };
         assert!(verify(dict, &secret), "the signature of {value}");
         // Nor is there anything else that the collector would refuse.
-        let received = Received::read(sample, &secret, &mut cache);
+        let received = reader.read(sample);
         assert!(received.is_ok(), "{received:?} of {value}");
     }
 }

@@ -107,7 +107,7 @@ fn what_is_encoded_decodes_and_verifies() {
 
 /// Reads a sample as the first one that is read.
 fn read(sample: SampleDict, secret: &Secret) -> Result<Received, Refusal> {
-    Received::read(sample, secret, &mut MetadataCache::default())
+    SampleReader::new(secret.clone()).read(sample)
 }
 
 fn values(notification: &Notification) -> Vec<Value> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{map, read, sample, values};
 use crate::bounds::{MAX_BODY, MAX_SAMPLES};
 use crate::signature::{self, Secret};
+use crate::wire::sample_dict::Form;
 use crate::wire::*;
 use crate::{Kind, Volume};
 
@@ -182,10 +183,10 @@ fn metadata_that_many_samples_have_is_understood_once() {
     let secret = Secret::new("s");
     let own = |name: &str| signed(&format!("{{\"name\":\"{name}\",\"vcpus\":2}}"), &[], &secret);
     let spaced = signed("{ \"name\": \"\\u0061\", \"vcpus\": 2 }", &[], &secret);
-    let mut cache = MetadataCache::default();
+    let mut reader = SampleReader::new(secret.clone());
     let mut read = |dict: &String| {
         let sample = samples_of(std::slice::from_ref(dict)).remove(0);
-        Received::read(sample, &secret, &mut cache).map(|received| received.metadata)
+        reader.read(sample).map(|received| received.metadata)
     };
     let (a, b, again, spaced) = (
         read(&own("a")).unwrap(),
@@ -193,9 +194,8 @@ fn metadata_that_many_samples_have_is_understood_once() {
         read(&own("a")).unwrap(),
         read(&spaced).unwrap(),
     );
-    assert!(Arc::ptr_eq(&a, &again) && !Arc::ptr_eq(&a, &spaced));
+    assert!(Arc::ptr_eq(&a, &again) && Arc::ptr_eq(&a, &spaced), "the same, written otherwise");
     assert_eq!((a.text(), b.text()), (r#"{"name":"a","vcpus":2}"#, r#"{"name":"b","vcpus":2}"#));
-    assert_eq!((a.text(), a.sha256()), (spaced.text(), spaced.sha256()), "the same, written otherwise");
     assert_ne!(a.sha256(), b.sha256());
     assert_eq!(Value::Object(a.fields()), json!({"name": "a", "vcpus": 2}));
     // Known metadata under a signature of other metadata.
@@ -206,18 +206,25 @@ fn metadata_that_many_samples_have_is_understood_once() {
 #[test]
 fn metadata_of_forged_samples_is_not_remembered_and_no_more_than_its_share() {
     let secret = Secret::new("s");
-    let mut cache = MetadataCache::default();
+    let mut reader = SampleReader::new(secret.clone());
     let forged = signed("{\"a\":1}", &[], &Secret::new("another"));
-    assert!(Received::read(samples_of(&[forged]).remove(0), &secret, &mut cache).is_err());
-    assert_eq!(cache.entries(), 0);
+    assert!(reader.read(samples_of(&[forged]).remove(0)).is_err());
+    assert_eq!(reader.remembered(), 0);
     let mut most = 0;
     for number in 0..900 {
         let dict = signed(&format!("{{\"{number}\":\"{}\"}}", "x".repeat(30_000)), &[], &secret);
-        Received::read(samples_of(&[dict]).remove(0), &secret, &mut cache).unwrap();
-        most = most.max(cache.entries());
+        reader.read(samples_of(&[dict]).remove(0)).unwrap();
+        most = most.max(reader.remembered());
     }
     assert!((300..400).contains(&most), "{most} entries of 90 kB each");
-    assert!((1..most).contains(&cache.entries()), "it goes on after it was full");
+    assert!((1..most).contains(&reader.remembered()), "it goes on after it was full");
+    // Without a secret, too, and for a sample without metadata.
+    let open = Secret::new("");
+    let mut reader = SampleReader::new(open.clone());
+    for dict in [signed("null", &[], &open), signed("{}", &[], &open), signed("{\"a\":1}", &[], &open)] {
+        reader.read(samples_of(&[dict]).remove(0)).unwrap();
+    }
+    assert_eq!(reader.remembered(), 2);
 }
 
 #[test]
@@ -232,7 +239,7 @@ fn each_sample_is_verified_as_the_whole_dict_is_whatever_keys_stand_beside_its_m
         "é",
         "A",
     ];
-    let mut cache = MetadataCache::default();
+    let mut reader = SampleReader::new(secret.clone());
     for key in near {
         for metadata in ["{}", "{\"a\":{\"b\":[1E5,-0,null]},\"A\":\"é\"}", "null"] {
             let dict = signed(metadata, &[(key, "{\"k\":\"v\",\"a\":1}")], &secret);
@@ -240,7 +247,7 @@ fn each_sample_is_verified_as_the_whole_dict_is_whatever_keys_stand_beside_its_m
                 let sample = samples_of(std::slice::from_ref(&dict)).remove(0);
                 let whole = sample.clone().into_value();
                 assert!(signature::verify(whole.as_object().unwrap(), &secret));
-                assert!(Received::read(sample, &secret, &mut cache).is_ok(), "{dict}");
+                assert!(reader.read(sample).is_ok(), "{dict}");
                 assert!(read(whole.into(), &secret).is_ok(), "{dict}");
             }
         }
@@ -268,23 +275,45 @@ fn of_metadata_that_comes_twice_the_last_counts() {
 }
 
 #[test]
-fn metadata_that_cannot_be_read_costs_its_sample_alone() {
-    let open = Secret::new("");
+fn metadata_that_looks_like_a_readers_own_marks_is_metadata_or_no_json() {
+    let secret = Secret::new("s");
+    let body = |metadata: &str| {
+        format!("{{\"event_type\":\"e\",\"payload\":[{{\"a\":1,\"resource_metadata\":{metadata}}}]}}")
+    };
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
-    for bad in ["{\"a\":\"\\ud800\"}", &deep, "{\"a\":{\"$serde_json::private::Number\":\"x\"}}"] {
-        let dicts = [signed("{}", &[], &open), signed(bad, &[], &open), signed("{\"b\":1}", &[], &open)];
-        let labels: Vec<_> = samples_of(&dicts)
-            .into_iter()
-            .map(|sample| read(sample, &open).map_or_else(|refusal| refusal.label(), |_| "good"))
-            .collect();
-        assert_eq!(labels, ["good", "resource_metadata", "good"], "{}", &bad[..bad.len().min(40)]);
-        // Nothing of it is lost for the dead letter.
-        let kept = samples_of(&dicts).remove(1).into_value();
-        assert_eq!(kept["resource_metadata"], json!(bad));
+    let number = "{\"a\":{\"$serde_json::private::Number\":\"x\"}}";
+    for bad in ["{\"a\":nul}", "{\"a\":\"\\ud800\"}", "{\"a\":1,}", number, &deep] {
+        assert_eq!(
+            decode(body(bad).as_bytes()).unwrap_err().label(),
+            "not-json",
+            "{}",
+            &bad[..bad.len().min(40)]
+        );
     }
-    // What is no JSON at all is the whole message's fault.
-    let body = "{\"event_type\":\"e\",\"payload\":[{\"resource_metadata\":{\"a\":nul}}]}";
-    assert_eq!(decode(body.as_bytes()).unwrap_err().label(), "not-json");
+    // Nearly a number.
+    let dash =
+        samples_of(&[signed("{\"a\":{\"$serde_json::private::Number\":\"--1\"}}", &[], &Secret::new(""))]);
+    assert_eq!(read(dash[0].clone(), &Secret::new("")).unwrap_err().label(), "resource_metadata");
+    // Were serde_json built with `raw_value`, it would read the text of such an object, and what is in that, until the stack is full.
+    for text in ["hello", "5", "{\\\"a\\\":1}"] {
+        let metadata = format!("{{\"image\":{{\"$serde_json::private::RawValue\":\"{text}\"}}}}");
+        let received = read(samples_of(&[signed(&metadata, &[], &secret)]).remove(0), &secret).unwrap();
+        assert_eq!(received.metadata.text(), metadata);
+        let value: Value = serde_json::from_str(&metadata).unwrap();
+        assert_eq!(value.to_string(), metadata, "a dependency has switched serde_json's raw_value on");
+    }
+}
+
+#[test]
+fn what_is_copied_reads_as_what_came() {
+    let given = "{\"a\" : [ ] , \"b\":{ },\"\\u00e9\\n\\\"\\\\\\b\":[1, -0,1E5 ,0.10,[true,false , null,\"\\ud83d\\ude00\"]],\"c\":{\"d\":{\"e\":18446744073709551617}}}";
+    let dict = samples_of(&[format!("{{\"resource_metadata\":{given}}}")]).remove(0);
+    let Form::Fields { metadata: Some(text), .. } = &dict.0 else { panic!("{dict:?}") };
+    let (read, copied): (Value, Value) =
+        (serde_json::from_str(given).unwrap(), serde_json::from_str(text).unwrap());
+    assert_eq!(read.to_string(), copied.to_string());
+    assert!(!text.contains([' ', '\n']), "{text}");
+    assert_eq!(dict.into_value()["resource_metadata"], read);
 }
 
 #[test]
