@@ -162,6 +162,11 @@ impl SampleReader {
     }
 
     #[cfg(test)]
+    pub(super) fn with_room(secret: Secret, bytes: usize) -> Self {
+        Self { secret, cache: Cache::of(bytes) }
+    }
+
+    #[cfg(test)]
     pub(super) fn remembered(&self) -> usize {
         self.cache.entries()
     }

@@ -75,13 +75,25 @@ pub(super) fn signed(fields: &Map<String, Value>) -> Vec<u8> {
 }
 
 /// What has been understood, by its text.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Cache {
     known: HashMap<Box<str>, Arc<Understood>>,
     bytes: usize,
+    most: usize,
+}
+
+impl Default for Cache {
+    fn default() -> Self {
+        Self::of(REMEMBERED)
+    }
 }
 
 impl Cache {
+    /// Of so many bytes at most.
+    pub(super) fn of(most: usize) -> Self {
+        Self { known: HashMap::new(), bytes: 0, most }
+    }
+
     pub(super) fn get(&self, text: &str) -> Option<Arc<Understood>> {
         self.known.get(text).cloned()
     }
@@ -90,7 +102,7 @@ impl Cache {
     pub(super) fn remember(&mut self, text: String, understood: Arc<Understood>) {
         let bytes = text.len() + understood.metadata.text.len() + understood.signed.len() + ENTRY;
         // Forgetting everything when full is crude and costs one reading of each.
-        if self.bytes + bytes > REMEMBERED {
+        if self.bytes + bytes > self.most {
             self.known.clear();
             self.bytes = 0;
         }

@@ -4,7 +4,7 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess};
 use serde_json::{Map, Value};
 
 use super::shape::{Shape, items};
-use super::text::Copy;
+use super::text::CopyTo;
 use crate::metadata::OUTER;
 
 /// Bytes of metadata to begin with: most instances' double it once or twice.
@@ -74,7 +74,7 @@ impl Shape for SampleDict {
             // Of a key that comes twice, the last one counts, as in Python.
             if key == OUTER {
                 let mut text = Vec::with_capacity(LEAST);
-                rest.next_value_seed(Copy(&mut text))?;
+                rest.next_value_seed(CopyTo(&mut text))?;
                 let text = String::from_utf8(text).map_err(Error::custom)?;
                 fields.swap_remove(OUTER);
                 metadata = None;

@@ -10,9 +10,9 @@ use crate::json::{self, Form};
 
 /// Appends whatever JSON comes, without spaces and with its characters unescaped. What it appends reads as what came; of a key that
 /// comes twice, both are there.
-pub(super) struct Copy<'a>(pub &'a mut Vec<u8>);
+pub(super) struct CopyTo<'a>(pub &'a mut Vec<u8>);
 
-impl<'de> DeserializeSeed<'de> for Copy<'_> {
+impl<'de> DeserializeSeed<'de> for CopyTo<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
@@ -20,7 +20,7 @@ impl<'de> DeserializeSeed<'de> for Copy<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Copy<'_> {
+impl<'de> Visitor<'de> for CopyTo<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -31,13 +31,13 @@ impl<'de> Visitor<'de> for Copy<'_> {
         let start = self.0.len();
         self.0.push(b'{');
         let mut is_first = true;
-        while let Some(kind) = fields.next_key_seed(CopyKey { out: self.0, is_first })? {
+        while let Some(kind) = fields.next_key_seed(CopyKeyTo { out: self.0, is_first })? {
             if is_first && kind == Key::Number {
                 self.0.truncate(start);
                 return number(&fields.next_value::<String>()?, self.0);
             }
             is_first = false;
-            fields.next_value_seed(Copy(self.0))?;
+            fields.next_value_seed(CopyTo(self.0))?;
         }
         self.0.push(b'}');
         Ok(())
@@ -46,7 +46,7 @@ impl<'de> Visitor<'de> for Copy<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         self.0.push(b'[');
         let start = self.0.len();
-        while items.next_element_seed(Copy(self.0))?.is_some() {
+        while items.next_element_seed(CopyTo(self.0))?.is_some() {
             self.0.push(b',');
         }
         if self.0.len() > start {
@@ -103,12 +103,12 @@ enum Key {
 }
 
 /// Appends a key and its colon.
-struct CopyKey<'a> {
+struct CopyKeyTo<'a> {
     out: &'a mut Vec<u8>,
     is_first: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for CopyKey<'_> {
+impl<'de> DeserializeSeed<'de> for CopyKeyTo<'_> {
     type Value = Key;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
@@ -116,7 +116,7 @@ impl<'de> DeserializeSeed<'de> for CopyKey<'_> {
     }
 }
 
-impl Visitor<'_> for CopyKey<'_> {
+impl Visitor<'_> for CopyKeyTo<'_> {
     type Value = Key;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
