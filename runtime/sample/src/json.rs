@@ -50,6 +50,8 @@ pub(crate) fn text(form: Form, text: &str, out: &mut Vec<u8>) {
             b'"' => out.extend_from_slice(form.quote()),
             b'\\' => out.extend_from_slice(form.backslash()),
             b'\n' => out.push(b'n'),
+            b'\x08' => out.push(b'b'),
+            b'\x0c' => out.push(b'f'),
             b'\r' => out.push(b'r'),
             b'\t' => out.push(b't'),
             _ => {

@@ -28,6 +28,8 @@ struct Patience {
 /// A harness writes a line for each test, and no test takes a quarter of this. One that hangs would hold up all that
 /// come after it.
 const PATIENCE: Patience = Patience { silence: Duration::from_secs(15 * 60), grace: Duration::from_secs(30) };
+/// For a line of a program that has ended.
+const LAST_LINES: Duration = Duration::from_secs(2);
 /// How often a program that writes nothing is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -165,8 +167,10 @@ fn run_counted(command: &mut Command, reader: Reader, count: &mut Count, patienc
     if status.is_none() {
         end(child.id(), patience.grace, &lines, &mut show);
     }
-    // The last lines, of a program that has ended.
-    lines.try_iter().for_each(show);
+    // The last lines, of a program that has ended. What it left behind may hold its output open.
+    while let Ok(line) = lines.recv_timeout(LAST_LINES) {
+        show(line);
+    }
     match status {
         None => {
             count.failed += 1;
@@ -179,8 +183,7 @@ fn run_counted(command: &mut Command, reader: Reader, count: &mut Count, patienc
 
 /// Ends a process, and after a while what it has started, too.
 fn end(pid: u32, grace: Duration, lines: &Receiver<Vec<u8>>, show: &mut impl FnMut(Vec<u8>)) {
-    let mut family = Vec::new();
-    family_of(pid, &mut family);
+    let family = family_of([pid]);
     // By sudo's id, where the tests run through sudo, which passes a SIGTERM on; and sudo's own belong to root.
     let signal = |name: &str, processes: &[Mark]| {
         let ids: Vec<String> = processes.iter().map(|mark| mark.pid.to_string()).collect();
@@ -189,26 +192,31 @@ fn end(pid: u32, grace: Duration, lines: &Receiver<Vec<u8>>, show: &mut impl FnM
     signal("-TERM", &family[..family.len().min(1)]);
     let started = Instant::now();
     while started.elapsed() < grace && family.iter().any(|mark| mark.is_running()) {
-        if let Ok(line) = lines.recv_timeout(LOOK) {
-            show(line);
+        match lines.recv_timeout(LOOK) {
+            Ok(line) => show(line),
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
+            Err(RecvTimeoutError::Timeout) => {}
         }
     }
-    family.retain(|mark| mark.is_running());
-    if !family.is_empty() {
-        signal("-KILL", &family);
+    let left = family_of(family.into_iter().filter(|mark| mark.is_running()).map(|mark| mark.pid));
+    if !left.is_empty() {
+        signal("-KILL", &left);
     }
 }
 
-/// A process, and all that it has started.
-fn family_of(pid: u32, family: &mut Vec<Mark>) {
-    family.extend(Mark::of(pid));
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    for thread in threads {
-        let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-        for child in children.split_whitespace().filter_map(|id| id.parse().ok()) {
-            family_of(child, family);
+/// Processes, and all that they have started.
+fn family_of(processes: impl IntoIterator<Item = u32>) -> Vec<Mark> {
+    let mut family = Vec::new();
+    let mut open: Vec<u32> = processes.into_iter().collect();
+    while let Some(pid) = open.pop() {
+        family.extend(Mark::of(pid).filter(|mark| !family.contains(mark)));
+        let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = std::fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            open.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
         }
     }
+    family
 }
 
 /// Reads "test result: ok. 4 passed; 0 failed; …".

@@ -82,6 +82,8 @@ fn what_is_no_sample_refuses_all() {
         (with("resource_metadata", json!({ ".".repeat(20): "1" })), "dots"),
         (with("resource_metadata", json!({"a": "x".repeat(200_000)})), "larger"),
         (with("resource_metadata", json!(["x"])), "resource_metadata"),
+        // What unfolds to an object that readers take for a number.
+        (with("resource_metadata", json!({"a.$serde_json::private::Number": "5"})), "a key of the metadata"),
         (with("colour", json!("red")), "Unknown attribute: \"colour\""),
         (json!([]), "no list of samples"),
     ] {

@@ -35,10 +35,11 @@
 //! # Bounds
 //! The broker hands out `prefetch` messages per queue and no more before they are acknowledged; every message between the
 //! broker and the store is one of them. A body above `max_message_bytes` is cut to 64 KiB as soon as it is taken in, with its true
-//! size in a header of the dead letter. So from there on, memory is bounded by `prefetch` × queues × `max_message_bytes`, and a few
-//! times that while a body is decoded, in as many threads as decode. Messages that the client has received and that are not taken in
-//! yet are whole; they wait there only while the decoders have no room, and the broker's own `max_message_size` bounds each. A
-//! decoding thread remembers at most 32 MiB of metadata. The ledger of a connection has a byte for each delivery behind a dead letter that waits, and ends the connection at a million.
+//! size in a header of the dead letter. So from there on, memory is bounded by `prefetch` × queues × `max_message_bytes`, and what a
+//! body takes while it is decoded, in as many threads as decode: a few times its size as a rule, some sixty times if it is a list of
+//! zeros. Messages that the client has received and that are not taken in yet are whole; they wait there only while the decoders have no
+//! room, and the broker's own `max_message_size` bounds each. A decoding thread remembers at most 32 MiB of metadata. The ledger of a
+//! connection has a byte for each delivery behind a dead letter that waits, and ends the connection at a million.
 
 mod commit;
 mod counters;

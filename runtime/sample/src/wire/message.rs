@@ -1,6 +1,6 @@
 //! A message's object, enveloped or not, read in one pass: the few fields that tell what it is, and its sample dicts.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess};
 use serde_json::Value;
 
 use super::sample_dict::SampleDict;
@@ -142,7 +142,7 @@ impl Shape for Samples {
             }
         }
         let mut more = 0;
-        while list.next_element::<IgnoredAny>()?.is_some() {
+        while list.next_element::<Value>()?.is_some() {
             more += 1;
         }
         Ok(if more == 0 { Self::List(samples) } else { Self::TooMany(samples.len() + more) })

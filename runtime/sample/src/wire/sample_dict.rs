@@ -68,13 +68,17 @@ impl<'de> Deserialize<'de> for SampleDict {
 
 impl Shape for SampleDict {
     fn object<'de, A: MapAccess<'de>>(first: Option<String>, mut rest: A) -> Result<Self, A::Error> {
-        let (mut fields, mut metadata) = (Map::with_capacity(16), None);
+        let (mut fields, mut metadata) = (Map::new(), None);
         let mut next = first;
         while let Some(key) = next {
             // Of a key that comes twice, the last one counts, as in Python.
             if key == OUTER {
                 let mut text = Vec::with_capacity(LEAST);
                 rest.next_value_seed(CopyTo(&mut text))?;
+                // A message may have thousands of samples with hardly any.
+                if text.len() < LEAST / 2 {
+                    text.shrink_to_fit();
+                }
                 let text = String::from_utf8(text).map_err(Error::custom)?;
                 fields.swap_remove(OUTER);
                 metadata = None;

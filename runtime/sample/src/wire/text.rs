@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::io::Write;
+use std::str::FromStr;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::Number;
 
 use crate::bounds::NUMBER_TOKEN;
 use crate::json::{self, Form};
@@ -83,14 +85,10 @@ impl<'de> Visitor<'de> for CopyTo<'_> {
     }
 }
 
-/// A number as it came. An object may have been made to look like one, so it is looked at.
+/// A number as it came, one that is neither a u64 nor an i64. An object may have been made to look like one.
 fn number<E: Error>(text: &str, out: &mut Vec<u8>) -> Result<(), E> {
-    if text.is_empty()
-        || !text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
-    {
-        return Err(E::custom("invalid number"));
-    }
-    out.extend_from_slice(text.as_bytes());
+    let number = Number::from_str(text).map_err(E::custom)?;
+    out.extend_from_slice(number.as_str().as_bytes());
     Ok(())
 }
 

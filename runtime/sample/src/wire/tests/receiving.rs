@@ -282,7 +282,8 @@ fn metadata_that_looks_like_a_readers_own_marks_is_metadata_or_no_json() {
     };
     let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
     let number = "{\"a\":{\"$serde_json::private::Number\":\"x\"}}";
-    for bad in ["{\"a\":nul}", "{\"a\":\"\\ud800\"}", "{\"a\":1,}", number, &deep] {
+    let nearly = "{\"a\":{\"$serde_json::private::Number\":\"--1\"}}";
+    for bad in ["{\"a\":nul}", "{\"a\":\"\\ud800\"}", "{\"a\":1,}", number, nearly, &deep] {
         assert_eq!(
             decode(body(bad).as_bytes()).unwrap_err().label(),
             "not-json",
@@ -290,10 +291,6 @@ fn metadata_that_looks_like_a_readers_own_marks_is_metadata_or_no_json() {
             &bad[..bad.len().min(40)]
         );
     }
-    // Nearly a number.
-    let dash =
-        samples_of(&[signed("{\"a\":{\"$serde_json::private::Number\":\"--1\"}}", &[], &Secret::new(""))]);
-    assert_eq!(read(dash[0].clone(), &Secret::new("")).unwrap_err().label(), "resource_metadata");
     // Were serde_json built with `raw_value`, it would read the text of such an object, and what is in that, until the stack is full.
     for text in ["hello", "5", "{\\\"a\\\":1}"] {
         let metadata = format!("{{\"image\":{{\"$serde_json::private::RawValue\":\"{text}\"}}}}");
