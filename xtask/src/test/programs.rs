@@ -31,7 +31,7 @@ const PATIENCE: Patience = Patience { silence: Duration::from_secs(15 * 60), gra
 /// For a line of a program that has ended.
 const LAST_LINES: Duration = Duration::from_secs(2);
 /// How often a program that writes nothing is looked at.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// How many tests passed and failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,19 +149,21 @@ fn run_counted(command: &mut Command, reader: Reader, count: &mut Count, patienc
     };
     let mut heard = Instant::now();
     let status = loop {
-        match lines.recv_timeout(LOOK) {
+        let no_line = match lines.recv_timeout(LOOK) {
             Ok(line) => {
                 heard = Instant::now();
                 show(line);
                 continue;
             }
-            // Its output has ended, and it may still do something.
-            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(LOOK),
-            Err(RecvTimeoutError::Timeout) => {}
-        }
+            Err(no_line) => no_line,
+        };
         let status = child.try_wait()?;
         if status.is_some() || heard.elapsed() >= patience.silence {
             break status;
+        }
+        // Its output has ended, and it may still do something.
+        if no_line == RecvTimeoutError::Disconnected {
+            std::thread::sleep(LOOK);
         }
     };
     if status.is_none() {
