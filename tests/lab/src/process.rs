@@ -149,6 +149,7 @@ impl Drop for Kept {
     fn drop(&mut self) {
         // Closing the pipe is what tells the keeper. After `leave` there is none to close and nothing to wait for.
         let Some(owner) = self.owner.take() else { return };
+        let neighbour = Mark::of(self.pid);
         drop(owner);
         let keeper = &mut self.keeper;
         if until("the keeper's end", KEEPER_LIMIT, || Ok(keeper.try_wait()?)).is_err() {
@@ -156,6 +157,11 @@ impl Drop for Kept {
                 let _ = kill_process_group(group, Signal::KILL);
             }
             let _ = keeper.wait();
+        }
+        // The keeper kills and goes; who is killed takes a moment to be gone, the longer the more memory it has.
+        if let Some(neighbour) = neighbour {
+            let _ =
+                until("the neighbour's end", KEEPER_LIMIT, || Ok((!neighbour.is_running()).then_some(())));
         }
     }
 }
