@@ -149,7 +149,7 @@ impl SampleReader {
         self.verify(fields, &signed)?;
         let metadata = ReceivedMetadata::new(&metadata);
         let understood = Understood { metadata: metadata.clone(), measure, signed: signed.into() };
-        self.cache.remember(text, Arc::new(understood));
+        self.cache.remember(text, understood);
         Ok(metadata)
     }
 

@@ -77,7 +77,7 @@ pub(super) fn signed(fields: &Map<String, Value>) -> Vec<u8> {
 /// What has been understood, by its text.
 #[derive(Debug)]
 pub(super) struct Cache {
-    known: HashMap<Box<str>, Arc<Understood>>,
+    known: HashMap<Box<str>, Understood>,
     bytes: usize,
     most: usize,
 }
@@ -94,12 +94,12 @@ impl Cache {
         Self { known: HashMap::new(), bytes: 0, most }
     }
 
-    pub(super) fn get(&self, text: &str) -> Option<Arc<Understood>> {
-        self.known.get(text).cloned()
+    pub(super) fn get(&self, text: &str) -> Option<&Understood> {
+        self.known.get(text)
     }
 
     /// Remembers what a text means. Only of a sample whose signature was right: others choose their texts to be of no use.
-    pub(super) fn remember(&mut self, text: String, understood: Arc<Understood>) {
+    pub(super) fn remember(&mut self, text: String, understood: Understood) {
         let bytes = text.len() + understood.metadata.text.len() + understood.signed.len() + ENTRY;
         // Forgetting everything when full is crude and costs one reading of each.
         if self.bytes + bytes > self.most {

@@ -74,10 +74,6 @@ impl<'de, T: Shape> Visitor<'de> for Any<T> {
         Ok(T::other(value.into()))
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<T, E> {
-        Ok(T::other(value.into()))
-    }
-
     fn visit_unit<E>(self) -> Result<T, E> {
         Ok(T::other(Value::Null))
     }
